@@ -1,0 +1,244 @@
+"""Every exception actorq raises, in one tree.
+
+Bad arguments are `ValueError` or `TypeError`, raised where they were given; conditions of the running world are
+`ActorqError`. Fields come first and the message is built from them, so a program never has to parse a text.
+
+    ActorqError
+    ├─ ConfigError                 a setting, an application or a component graph that can't be used (exit 3)
+    ├─ BrokerUnavailable           nobody answered at the address that was tried (exit 69)
+    ├─ QueueFull                   a bounded queue or outbox is at its bound
+    ├─ StoreError
+    │  ├─ StoreLocked              another process or another user owns the home (exit 4)
+    │  ├─ StoreDamaged             the store lost something it had confirmed (exit 5)
+    │  └─ StoreFull                no room on the disk; also a QueueFull
+    ├─ EncodeError, DecodeError    a value doesn't fit its serializer, or bytes aren't what they claim to be
+    ├─ ResultTimeout               also a TimeoutError
+    ├─ ResultUnknown               the id was never accepted here
+    ├─ TaskError                   how a task ended, seen from the caller
+    │  ├─ RemoteError              the task raised an exception whose class isn't known here
+    │  ├─ SlotLost                 the process that ran the task died
+    │  ├─ NotRegistered            no task of that name
+    │  ├─ TaskRevoked              cancelled or expired
+    │  ├─ Ignore, Reject, Retry    raised by task code to steer its own outcome
+    │  └─ MaxRetriesExceeded
+    └─ ActorError
+       ├─ ActorDead                also a pykka.ActorDeadError
+       ├─ AskTimeout               also a pykka.Timeout
+       ├─ MailboxFull
+       ├─ WouldBlock               a blocking wait inside a shared loop, or inside a task
+       ├─ AlreadyStarted           the name is taken
+       └─ Exit                     raise it to end an actor with a reason
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pykka
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = [
+    "ActorDead",
+    "ActorError",
+    "ActorqError",
+    "AlreadyStarted",
+    "AskTimeout",
+    "BrokerUnavailable",
+    "ConfigError",
+    "DecodeError",
+    "EncodeError",
+    "Exit",
+    "Ignore",
+    "MailboxFull",
+    "MaxRetriesExceeded",
+    "NotRegistered",
+    "QueueFull",
+    "Reject",
+    "RemoteError",
+    "ResultTimeout",
+    "ResultUnknown",
+    "Retry",
+    "SlotLost",
+    "StoreDamaged",
+    "StoreError",
+    "StoreFull",
+    "StoreLocked",
+    "TaskError",
+    "TaskRevoked",
+    "WouldBlock",
+]
+
+
+class ActorqError(Exception):
+    """Base of every condition of the running world that actorq reports."""
+
+
+class ConfigError(ActorqError):
+    """A setting, an application or a component graph can't be used as given."""
+
+
+class BrokerUnavailable(ActorqError):
+    """Nobody answered at `address` within `waited_s` seconds."""
+
+    def __init__(self, address: str, waited_s: float, hint: str = "start one with: actorq node -A yourmodule") -> None:
+        self.address, self.waited_s, self.hint = address, waited_s, hint
+        super().__init__(f"no node answered at {address} within {waited_s:.1f} s; {hint}")
+
+
+class QueueFull(ActorqError):
+    """`queue` holds `limit` of `unit` and takes no more until some were taken away."""
+
+    def __init__(self, queue: str, limit: int, unit: str = "tasks", hint: str = "") -> None:
+        self.queue, self.limit, self.unit = queue, limit, unit
+        super().__init__(f"{queue} is full: it holds its limit of {limit} {unit}{'; ' + hint if hint else ''}")
+
+
+class StoreError(ActorqError):
+    """The durable store can't do what was asked."""
+
+
+class StoreLocked(StoreError):
+    """Another process, or another user, owns the home."""
+
+
+class StoreDamaged(StoreError):
+    """The store is not what was confirmed: opening it would silently lose work."""
+
+
+class StoreFull(StoreError, QueueFull):
+    """The disk under `path` has no room; what was confirmed is safe, new work is refused until there is room."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        ActorqError.__init__(self, f"no space left on the disk under {path}; free some, refused work can be sent again")
+        self.queue, self.limit, self.unit = path, 0, "bytes"
+
+
+class EncodeError(ActorqError):
+    """A value doesn't fit the serializer that was to carry it."""
+
+
+class DecodeError(ActorqError):
+    """Bytes are not what they claim to be, or their serializer is not allowed here."""
+
+
+class ResultTimeout(ActorqError, TimeoutError):
+    """No result of `task_id` within `timeout_s`; the message says what is known about the task."""
+
+    def __init__(self, task_id: str, timeout_s: float, known: str) -> None:
+        self.task_id, self.timeout_s, self.known = task_id, timeout_s, known
+        super().__init__(f"no result of task {task_id} within {timeout_s:g} s: {known}")
+
+
+class ResultUnknown(ActorqError):
+    """The id `task_id` was never accepted in this home, or its result has expired."""
+
+    def __init__(self, task_id: str) -> None:
+        self.task_id = task_id
+        super().__init__(f"task {task_id} is unknown here: never accepted by this home, or its result has expired")
+
+
+class TaskError(ActorqError):
+    """How a task ended, seen from its caller."""
+
+
+class RemoteError(TaskError):
+    """The task raised `class_name`, which isn't known in this process; `traceback` is the original's text."""
+
+    def __init__(self, class_name: str, message: str, traceback: str = "") -> None:
+        self.class_name, self.message, self.traceback = class_name, message, traceback
+        super().__init__(f"{class_name}: {message}" if message else class_name)
+
+
+class SlotLost(TaskError):
+    """The process that ran the task died: `cause` names the signal or the exit code, `deliveries` how often."""
+
+    def __init__(self, task: str, cause: str, deliveries: int) -> None:
+        self.task, self.cause, self.deliveries = task, cause, deliveries
+        super().__init__(f"task {task} ended its process {deliveries} times, the last by {cause}; it is a dead letter now")
+
+
+class NotRegistered(TaskError):
+    """No task called `name` where it was to run."""
+
+    def __init__(self, name: str, known: Sequence[str] = ()) -> None:
+        self.name, self.known = name, tuple(known)
+        super().__init__(f"no task is registered as {name!r}; known here: {', '.join(known) or 'none'}")
+
+
+class TaskRevoked(TaskError):
+    """The task was cancelled, or expired before it could start."""
+
+
+class Ignore(TaskError):
+    """Raised by a task: store no state and no result."""
+
+
+class Reject(TaskError):
+    """Raised by a task: give it back (`requeue=True`) or let it fail with `reason`."""
+
+    def __init__(self, reason: Any = None, requeue: bool = False) -> None:
+        self.reason, self.requeue = reason, requeue
+        super().__init__(reason, requeue)
+
+
+class Retry(TaskError):
+    """Raised by `task.retry()`: run again at `due_at` (Unix seconds), because of `cause`."""
+
+    def __init__(self, message: str = "", cause: BaseException | None = None, due_at: float | None = None) -> None:
+        self.message, self.cause, self.due_at = message, cause, due_at
+        super().__init__(message)
+
+
+class MaxRetriesExceeded(TaskError):
+    """The task asked for one more retry than it may have."""
+
+
+class ActorError(ActorqError):
+    """Something about actors."""
+
+
+class ActorDead(ActorError, pykka.ActorDeadError):
+    """The actor has ended (`reason`), or never was."""
+
+    def __init__(self, actor: str, reason: object = "noproc") -> None:
+        self.actor, self.reason = actor, reason
+        super().__init__(f"{actor} is not alive: {reason}")
+
+
+class AskTimeout(ActorError, pykka.Timeout, TimeoutError):
+    """No answer within the deadline of an ask."""
+
+    def __init__(self, actor: str, timeout_s: float) -> None:
+        self.actor, self.timeout_s = actor, timeout_s
+        super().__init__(f"{actor} did not answer within {timeout_s:g} s")
+
+
+class MailboxFull(ActorError):
+    """The mailbox of `actor` holds its `capacity` and rejects more."""
+
+    def __init__(self, actor: str, capacity: int) -> None:
+        self.actor, self.capacity = actor, capacity
+        super().__init__(f"the mailbox of {actor} is full: it holds its capacity of {capacity}")
+
+
+class WouldBlock(ActorError, RuntimeError):
+    """A blocking wait where it would stop others: in a shared loop, or inside a task."""
+
+
+class AlreadyStarted(ActorError):
+    """The name is taken by a living actor."""
+
+    def __init__(self, name: str, ref: object = None) -> None:
+        self.name, self.ref = name, ref
+        super().__init__(f"the name {name!r} is taken by {ref}")
+
+
+class Exit(ActorError):
+    """Raise it inside an actor to end it with `reason` (Erlang's `exit/1`)."""
+
+    def __init__(self, reason: object) -> None:
+        self.reason = reason
+        super().__init__(reason)

@@ -1,0 +1,184 @@
+"""What goes over the sockets between clients, slots, nodes and the broker.
+
+Every frame is one ZeroMQ message part: a kind byte, then a MessagePack array. Batches are one frame, never one part a
+task (a hundred parts are twenty times slower than one frame that packs a hundred). A peer opens with HELLO and says
+nothing else before WELCOME; frames of an older broker epoch can't arrive, because every epoch binds a fresh path.
+
+    client → broker   HELLO PUT WATCH ASK BYE           broker → client   WELCOME CONFIRM REFUSED RESULTS ANSWER
+    slot   → broker   HELLO DONE                        broker → slot     WELCOME TASKS RETIRE
+    node   → broker   HELLO SLOT_DIED ANSWER            broker → node     WELCOME ASK
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from actorq.messages.task import Delivery, Report, ResultRecord, TaskMessage
+
+__all__ = [
+    "ANSWER",
+    "ASK",
+    "BYE",
+    "CONFIRM",
+    "DONE",
+    "HELLO",
+    "PROTOCOL",
+    "PUT",
+    "REFUSED",
+    "RESULTS",
+    "RETIRE",
+    "SLOT_DIED",
+    "TASKS",
+    "WATCH",
+    "WELCOME",
+    "Answer",
+    "Ask",
+    "Confirm",
+    "Done",
+    "Hello",
+    "Put",
+    "Refused",
+    "Rendezvous",
+    "Results",
+    "SlotDied",
+    "Tasks",
+    "Watch",
+    "Welcome",
+]
+
+PROTOCOL: Final = 1  # raised when a change can't be read by the version before
+
+HELLO: Final = b"h"
+WELCOME: Final = b"w"
+PUT: Final = b"p"
+CONFIRM: Final = b"c"
+REFUSED: Final = b"x"
+WATCH: Final = b"W"
+RESULTS: Final = b"r"
+ASK: Final = b"a"
+ANSWER: Final = b"A"
+BYE: Final = b"b"
+TASKS: Final = b"t"
+DONE: Final = b"d"
+RETIRE: Final = b"R"
+SLOT_DIED: Final = b"D"
+
+
+class Hello(msgspec.Struct, array_like=True):
+    """First frame of every peer. `role` is "client", "slot" or "node".
+
+    A client gives its `outbox_id` (0: it only asks); a slot its `name` (that of its line file) and its node's `node`;
+    a node its name.
+    """
+
+    protocol: int
+    role: str
+    pid: int
+    outbox_id: int = 0
+    name: str = ""
+    node: str = ""
+
+
+class Welcome(msgspec.Struct, array_like=True):
+    """The broker's answer: its `epoch`, and for a client the highest number it has taken from the outbox (`taken`).
+
+    `error` says why the peer was turned away (empty: it wasn't).
+    """
+
+    protocol: int
+    epoch: int
+    taken: int = 0
+    outbox_no: int = 0
+    error: str = ""
+
+
+class Put(msgspec.Struct, array_like=True):
+    """A batch of tasks from one outbox, numbers ascending.
+
+    A sender never encodes this value: it joins records that are encoded already (`PUT` + 0x91 + array header + records).
+    """
+
+    messages: list[TaskMessage]
+
+
+class Confirm(msgspec.Struct, array_like=True):
+    """Every task of the outbox up to and including `number` is committed."""
+
+    number: int
+
+
+class Refused(msgspec.Struct, array_like=True):
+    """Tasks from `number` on were not taken; the sender keeps them and sends again after `retry_in_s`."""
+
+    number: int
+    error: str
+    detail: str
+    retry_in_s: float
+
+
+class Watch(msgspec.Struct, array_like=True):
+    """Push the results of this outbox's tasks `low`..`high` (inclusive), those that exist at once, the others when they come.
+
+    `ids` are task ids (or aliases) of other outboxes to watch as well.
+    """
+
+    low: int
+    high: int
+    ids: list[str] = []
+
+
+class Results(msgspec.Struct, array_like=True):
+    """Results for a watching client: of its own outbox by number (in `records`, `key` holds the number), others by id."""
+
+    records: list[ResultRecord]
+    foreign: list[tuple[str, ResultRecord]] = []
+
+
+class Ask(msgspec.Struct, array_like=True):
+    """A question with a name; `arguments` are plain data."""
+
+    request: int
+    command: str
+    arguments: dict[str, Any] = {}
+
+
+class Answer(msgspec.Struct, array_like=True):
+    """The answer to the question `request`; `error` is empty or one line."""
+
+    request: int
+    data: Any = None
+    error: str = ""
+
+
+class Tasks(msgspec.Struct, array_like=True):
+    """Deliveries for a slot in the order in which to run them; `settled` says how many of its reports are committed."""
+
+    settled: int
+    deliveries: list[Delivery]
+
+
+class Done(msgspec.Struct, array_like=True):
+    """Reports of a slot, oldest first; `first` is the ring sequence number of the first."""
+
+    first: int
+    reports: list[Report]
+
+
+class SlotDied(msgspec.Struct, array_like=True):
+    """A node says that its slot `name` is dead and reaped; `cause` reads like "SIGKILL" or "exit code 3"."""
+
+    name: str
+    cause: str
+    traceback: str = ""
+
+
+class Rendezvous(msgspec.Struct):
+    """The file `hub.json` in the runtime directory: where the broker of this home listens now."""
+
+    protocol: int
+    epoch: int
+    endpoint: str
+    pid: int
+    node: str

@@ -1,0 +1,31 @@
+"""The states of a task by name, as users import them: `from actorq.states import SUCCESS`."""
+
+from actorq.messages.states import (
+    ALL_STATES,
+    FAILURE,
+    PENDING,
+    READY_STATES,
+    RECEIVED,
+    REJECTED,
+    RETRY,
+    REVOKED,
+    STARTED,
+    SUCCESS,
+    UNKNOWN,
+    UNREADY_STATES,
+)
+
+__all__ = [
+    "ALL_STATES",
+    "FAILURE",
+    "PENDING",
+    "READY_STATES",
+    "RECEIVED",
+    "REJECTED",
+    "RETRY",
+    "REVOKED",
+    "STARTED",
+    "SUCCESS",
+    "UNKNOWN",
+    "UNREADY_STATES",
+]
