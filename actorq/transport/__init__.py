@@ -1,0 +1,1 @@
+"""Where processes meet: paths, rendezvous, sockets and their limits."""
