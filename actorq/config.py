@@ -1,0 +1,154 @@
+"""Settings: one frozen value, where each field came from, and what makes it wrong.
+
+Sources, weakest first: the defaults below, the application's `config=`, the environment (`ACTORQ_<NAME>`), the command
+line. A setting that nobody knows is an error with the nearest name, because a typo that is silently ignored costs
+somebody a night.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, cast
+
+from actorq.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+__all__ = ["DURABILITIES", "POOLS", "SERIALIZERS", "Settings", "load_settings", "suggest"]
+
+DURABILITIES: Final = ("power", "process", "none")
+SERIALIZERS: Final = ("msgpack", "json", "pickle", "cloudpickle")
+POOLS: Final = ("process",)
+ENVIRONMENT_PREFIX: Final = "ACTORQ_"
+# Environment variables of the command line that aren't settings.
+_NOT_SETTINGS: Final = frozenset({"HOME", "APP", "LOGLEVEL", "NODE"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything an application, a client and a node can be told. Times in seconds, sizes in bytes."""
+
+    durability: Literal["power", "process", "none"] = "power"
+    default_queue: str = "default"
+    default_priority: int = 0
+    serializer: str = "msgpack"
+    max_deliveries: int = 3
+    result_expires_s: float = 86_400.0
+    concurrency: int = 0  # slots of a node; 0 means one a processor
+    pool: str = "process"
+    drain_timeout_s: float = 30.0  # how long TERM lets running tasks finish
+    outbox_max_tasks: int = 1_000_000
+    outbox_max_bytes: int = 256 << 20
+    queue_max_tasks: int = 20_000_000  # unfinished tasks in the store, all queues together
+    prefetch_s: float = 0.05  # work that is put at a slot's elbow ahead of time
+    origins: Mapping[str, str] = dataclasses.field(default_factory=dict, compare=False, repr=False)
+
+    def replace(self, origin: str, values: Mapping[str, Any]) -> Self:
+        """Return a copy with `values` checked and set, remembering that they came from `origin`.
+
+        Raises:
+            ConfigError: a name isn't a setting, or a value doesn't fit.
+        """
+        checked = {name: _check(name, value, origin) for name, value in values.items()}
+        return dataclasses.replace(self, **checked, origins={**self.origins, **dict.fromkeys(checked, origin)})
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the settings as plain data, without their origins."""
+        return {name: getattr(self, name) for name in _FIELDS}
+
+
+_FIELDS: Final = tuple(field.name for field in dataclasses.fields(Settings) if field.name != "origins")
+
+
+def load_settings(
+    config: Mapping[str, Any] | object | None = None, environ: Mapping[str, str] = os.environ
+) -> Settings:
+    """Return the settings of an application: defaults, `config` (a mapping, or any object's attributes), environment.
+
+    Raises:
+        ConfigError: see `Settings.replace`.
+    """
+    settings = Settings()
+    if config is not None:
+        settings = settings.replace("config", _as_mapping(config))
+    found = {
+        key.removeprefix(ENVIRONMENT_PREFIX).lower(): value
+        for key, value in environ.items()
+        if key.startswith(ENVIRONMENT_PREFIX)
+    }
+    # The environment is shared with other programs and other versions: unknown names there are left alone.
+    known = {name: value for name, value in found.items() if name in _FIELDS and name.upper() not in _NOT_SETTINGS}
+    return settings.replace("environment", known) if known else settings
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """Return `; did you mean 'x'?` for the nearest known name, or an empty text."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _as_mapping(config: object) -> Mapping[str, Any]:
+    if hasattr(config, "keys"):
+        return cast("Mapping[str, Any]", config)
+    return {name: getattr(config, name) for name in _FIELDS if hasattr(config, name)}
+
+
+def _check(name: str, value: Any, origin: str) -> Any:
+    if name not in _FIELDS:
+        raise ConfigError(f"unknown setting {name!r} in {origin}{suggest(name, _FIELDS)}")
+    try:
+        return _CHECKS[name](value)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"expected {name} to be {error}, got {value!r} (from {origin})") from None
+
+
+def _number(low: float, *, whole: bool, high: float = float("inf")) -> Callable[[Any], float]:
+    kind = "a whole number" if whole else "a number"
+    bounds = f"{kind} from {low:g}" + (f" to {high:g}" if high != float("inf") else " up")
+
+    def check(value: Any) -> float:
+        try:
+            number = int(value) if whole else float(value)
+        except (TypeError, ValueError):
+            raise ValueError(bounds) from None
+        if isinstance(value, bool) or number != float(value) or not low <= number <= high:
+            raise ValueError(bounds)
+        return number
+
+    return check
+
+
+def _one_of(choices: tuple[str, ...]) -> Callable[[Any], str]:
+    def check(value: Any) -> str:
+        if value not in choices:
+            raise ValueError(f"one of {', '.join(map(repr, choices))}")
+        return str(value)
+
+    return check
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("a text that isn't empty")
+    return value
+
+
+_CHECKS: Final[dict[str, Callable[[Any], Any]]] = {
+    "durability": _one_of(DURABILITIES),
+    "default_queue": _text,
+    "default_priority": _number(0, whole=True, high=9),
+    "serializer": _one_of(SERIALIZERS),
+    "max_deliveries": _number(1, whole=True),
+    "result_expires_s": _number(0, whole=False),
+    "concurrency": _number(0, whole=True, high=1024),
+    "pool": _one_of(POOLS),
+    "drain_timeout_s": _number(0, whole=False),
+    "outbox_max_tasks": _number(1, whole=True),
+    "outbox_max_bytes": _number(4096, whole=True),
+    "queue_max_tasks": _number(1, whole=True),
+    "prefetch_s": _number(0, whole=False, high=10),
+}
