@@ -1,8 +1,8 @@
 """The first tasks. Run a node beside it with `actorq node -A examples.tasks`, then call them:
 
-    >>> from examples.tasks import add
-    >>> add.delay(2, 3).get(timeout=5)
-    5
+>>> from examples.tasks import add
+>>> add.delay(2, 3).get(timeout=5)
+5
 """
 
 from __future__ import annotations
