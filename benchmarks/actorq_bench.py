@@ -57,7 +57,7 @@ class Actorq(System):
         return [delay(value) for value in range(first, first + count)]
 
     def send_bulk(self, first: int, count: int) -> list[Any]:
-        return list(self.noop.delay_many(range(first, first + count)))
+        return list(self.noop.delay_many((value,) for value in range(first, first + count)))
 
     def confirm(self) -> None:
         self.app.flush(timeout=CONFIRM_TIMEOUT_S)

@@ -1,0 +1,47 @@
+"""Metadata has one home, and what users may import is what the reference lists."""
+
+from __future__ import annotations
+
+import configparser
+import re
+import tomllib
+from pathlib import Path
+
+import actorq
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+NAME = re.compile(r"^\| `(\w+)` \|", re.MULTILINE)
+
+
+def read_setup() -> configparser.ConfigParser:
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    return setup
+
+
+def test_pyproject_says_how_to_build_and_nothing_else():
+    assert list(tomllib.loads((ROOT / "pyproject.toml").read_text())) == ["build-system"]
+
+
+def test_the_package_needs_these_and_nothing_more():
+    lines = read_setup()["options"]["install_requires"].split()
+    needed = {re.split(r"[<>=]", line)[0] for line in lines}
+    assert needed == {"pykka", "pyzmq", "cloudpickle", "croniter", "structlog", "msgspec", "click", "psutil"}
+
+
+def test_types_ship():
+    assert (ROOT / "actorq" / "py.typed").exists()
+
+
+def test_the_reference_lists_exactly_the_public_names():
+    page = (ROOT / "docs" / "reference" / "api.md").read_text()
+    section = page.split("\n## `actorq`\n")[1].split("\n## ")[0]
+    assert sorted(NAME.findall(section)) == sorted(name for name in actorq.__all__ if not name.startswith("__"))
+
+
+def test_the_reference_lists_exactly_the_settings():
+    from actorq.config import Settings
+
+    page = (ROOT / "docs" / "reference" / "configuration.md").read_text()
+    section = page.split("\n## ")[0]
+    assert sorted(NAME.findall(section)) == sorted(Settings().as_dict())
