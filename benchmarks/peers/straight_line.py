@@ -44,7 +44,7 @@ class Broker:
             self.database.execute(f"PRAGMA {pragma}")
         self.database.execute("CREATE TABLE task (id INTEGER PRIMARY KEY, body BLOB)")
         self.database.execute("CREATE TABLE result (id INTEGER PRIMARY KEY, body BLOB)")
-        self.socket = zmq.Context.instance().socket(zmq.ROUTER)
+        self.socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.ROUTER)
         self.socket.set_hwm(0)
         self.socket.bind(f"ipc://{folder}/line.sock")
         self.waiting: deque[list[Pair]] = deque()
@@ -101,7 +101,7 @@ class Broker:
 
 def work(folder: str) -> None:
     """Run tasks for ever."""
-    socket = zmq.Context.instance().socket(zmq.DEALER)
+    socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
     socket.connect(f"ipc://{folder}/line.sock")
     socket.send(b"H" + encode([]))
     while True:
@@ -116,7 +116,7 @@ class StraightLine(System):
 
     def open(self, *, live: bool) -> None:
         self.brokers.append(self.spawn_python("-m", "benchmarks.peers.straight_line", "broker", str(self.folder)))
-        self.socket = zmq.Context.instance().socket(zmq.DEALER)
+        self.socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
         self.socket.set_hwm(0)
         self.socket.connect(f"ipc://{self.folder}/line.sock")
         self.next_id = 1
