@@ -19,6 +19,7 @@ from actorq.engine.protocol import (
     StoredTask,
     Transaction,
 )
+from actorq.engine.sqlite import SqliteEngine
 
 __all__ = [
     "Change",
@@ -33,6 +34,7 @@ __all__ = [
     "QueueStats",
     "Receipt",
     "Settlement",
+    "SqliteEngine",
     "StoredTask",
     "Transaction",
 ]

@@ -6,7 +6,7 @@ All of them are plain data; `None`, 0 and empty mean "nothing of that kind". Tim
 
 from __future__ import annotations
 
-from collections.abc import Iterator  # noqa: TC003  msgspec resolves annotations at run time
+from collections.abc import Iterator
 from typing import Final
 
 import msgspec
