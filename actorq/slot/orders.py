@@ -1,0 +1,111 @@
+"""What a node orders from its zygote, and what it hears back.
+
+Frames on a stream socket: a 32-bit length, then a MessagePack-encoded order or reply.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any, Final
+
+import msgspec
+
+__all__ = [
+    "AppFailed",
+    "AppInfo",
+    "AppReady",
+    "Reply",
+    "SlotFailed",
+    "SlotForked",
+    "SlotOptions",
+    "ZygoteOptions",
+    "pack_frame",
+    "split_frames",
+]
+
+_LENGTH: Final = struct.Struct("<I")
+
+
+class ZygoteOptions(msgspec.Struct, frozen=True):
+    """What a zygote is started with. `app` is a spec for `load_app`; empty: no application (tests).
+
+    `fresh` makes every slot a new interpreter which imports the application by itself.
+    """
+
+    node_pid: int
+    app: str = ""
+    fresh: bool = False
+
+
+class SlotOptions(msgspec.Struct, frozen=True):
+    """What a slot is started with.
+
+    `name` is that of its line file and belongs to one incarnation: a name is never used twice. `home` and `runtime` are
+    the two folders of `transport.paths.Home`; `node` is the node's name.
+    """
+
+    name: str
+    home: str
+    runtime: str
+    node: str
+
+
+class AppInfo(msgspec.Struct, frozen=True):
+    """What a node may know of an application without importing it; plain data only."""
+
+    name: str
+    broker: str | None = None
+    home: str | None = None
+    tasks: dict[str, dict[str, Any]] = {}
+    conf: dict[str, Any] = {}
+
+
+class AppReady(msgspec.Struct, frozen=True, tag="ready"):
+    """The application is imported. `threads` beyond 1 were started by it: slots are fresh interpreters then."""
+
+    app: AppInfo
+    threads: int
+    forks: bool
+    boot_s: float
+
+
+class AppFailed(msgspec.Struct, frozen=True, tag="failed"):
+    """The application can't be imported; the zygote has ended. `error` is one line."""
+
+    error: str
+    traceback: str
+
+
+class SlotForked(msgspec.Struct, frozen=True, tag="forked"):
+    """The slot `name` runs as process `pid`, a child of the node."""
+
+    name: str
+    pid: int
+
+
+class SlotFailed(msgspec.Struct, frozen=True, tag="refused"):
+    """The slot `name` couldn't be forked."""
+
+    name: str
+    error: str
+
+
+Reply = AppReady | AppFailed | SlotForked | SlotFailed
+
+
+def pack_frame(value: msgspec.Struct) -> bytes:
+    """Return the value with its length in front."""
+    data = msgspec.msgpack.encode(value)
+    return _LENGTH.pack(len(data)) + data
+
+
+def split_frames(buffer: bytearray) -> list[bytes]:
+    """Take the complete frames out of what was received so far."""
+    frames = []
+    while len(buffer) >= _LENGTH.size:
+        (size,) = _LENGTH.unpack_from(buffer)
+        if len(buffer) < _LENGTH.size + size:
+            break
+        frames.append(bytes(buffer[_LENGTH.size : _LENGTH.size + size]))
+        del buffer[: _LENGTH.size + size]
+    return frames

@@ -1,0 +1,191 @@
+"""Run one delivery and say how it ended, as a Report.
+
+Invariant: whatever task code does short of ending the process, there is exactly one report and this module returns it;
+nothing that a task raises, SystemExit and KeyboardInterrupt included, gets any further.
+
+| the task | state | payload |
+| --- | --- | --- |
+| returns | SUCCESS | the result, by the serializer of its arguments; nothing where the caller ignores it |
+| raises Retry | RETRY, `due_at` | the new body, or nothing: the same again; counts as a retry |
+| raises Reject(requeue=True) | RETRY, no `due_at` | nothing: handed back to the front of its queue, doesn't count |
+| raises Reject | REJECTED | the failure |
+| raises Ignore | SUCCESS, codec `KEEP_NO_RESULT` | nothing: neither a state nor a result is to be kept |
+| raises TaskRevoked, or has expired | REVOKED | the failure |
+| raises anything else | FAILURE | the failure with the traceback, actorq's own frames left out |
+| is unknown, or its bytes are | FAILURE | NotRegistered, DecodeError |
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import traceback
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from actorq.codec import decode_body, encode_body, encode_failure, encode_result
+from actorq.errors import EncodeError, Ignore, NotRegistered, Reject, Retry, TaskRevoked
+from actorq.messages import states
+from actorq.messages.task import FLAG_IGNORE_RESULT, Delivery, Report
+from actorq.tasks.request import Request, pop_request, push_request
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Coroutine, Mapping
+    from types import TracebackType
+
+__all__ = ["KEEP_NO_RESULT", "RunnableTask", "TaskRunner", "format_failure", "hand_back"]
+
+KEEP_NO_RESULT: Final = -1  # codec id of a SUCCESS report whose task raised Ignore; see the table above
+
+SUCCESS: Final = states.NUMBERS[states.SUCCESS]
+FAILURE: Final = states.NUMBERS[states.FAILURE]
+RETRY: Final = states.NUMBERS[states.RETRY]
+REVOKED: Final = states.NUMBERS[states.REVOKED]
+REJECTED: Final = states.NUMBERS[states.REJECTED]
+
+MAX_TRACEBACK_CHARS: Final = 64 * 1024  # the middle is left out beyond that
+MAX_NAMES_TOLD: Final = 30  # of registered tasks, in a NotRegistered
+
+_OWN_CODE: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_LOOP_CODE: Final = os.sep + "asyncio" + os.sep
+
+
+class RunnableTask(Protocol):
+    """What a slot needs of a task."""
+
+    name: str
+    is_coroutine: bool
+
+    def run_delivery(self, args: tuple[Any, ...], kwargs: dict[str, Any], request: Request) -> Any:
+        """Run it and return the result, or the coroutine that will."""
+        ...
+
+
+class TaskRunner:
+    """Runs deliveries of the tasks of one application, one at a time."""
+
+    __slots__ = ("_hostname", "_loop", "_pid", "_tasks")
+
+    def __init__(self, tasks: Mapping[str, RunnableTask], hostname: str) -> None:
+        self._tasks = tasks
+        self._hostname = hostname
+        self._pid = os.getpid()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def run(self, delivery: Delivery) -> Report:
+        """Run it. Never raises."""
+        message = delivery.message
+        if message.expires is not None and message.expires <= time.time():
+            return _fail(delivery, TaskRevoked(f"expired at {message.expires:.3f}, before it could start"), REVOKED)
+        task = self._tasks.get(message.task)
+        if task is None:
+            return _fail(delivery, NotRegistered(message.task, sorted(self._tasks)[:MAX_NAMES_TOLD]))
+        try:
+            args, kwargs = decode_body(message.codec_id, message.body)
+            request = Request.from_delivery(delivery, self._hostname, self._pid)
+            token = push_request(request)
+            try:
+                result = task.run_delivery(args, kwargs, request)
+                if task.is_coroutine:
+                    result = self._await(result)
+            finally:
+                pop_request(token)
+            if message.flags & FLAG_IGNORE_RESULT:
+                return Report(delivery.key, delivery.token, SUCCESS)
+            codec_id, payload = _encode(result, message.codec_id)
+            return Report(delivery.key, delivery.token, SUCCESS, payload, codec_id)
+        except BaseException as error:  # noqa: BLE001  the one place where everything a task raises ends
+            return _judge(delivery, error)
+
+    def _await(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """Run a coroutine on this slot's loop, which lives on, so that connections can be kept between tasks."""
+        loop = self._loop
+        if loop is None or loop.is_closed():
+            import asyncio  # noqa: PLC0415  most applications have no coroutine tasks
+
+            self._loop = loop = asyncio.new_event_loop()
+            asyncio.set_event_loop(loop)
+        return loop.run_until_complete(coroutine)
+
+    def close(self) -> None:
+        """Close the loop, if there is one; what still runs on it is dropped."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.close()
+
+
+def hand_back(delivery: Delivery) -> Report:
+    """Return the report of a delivery that was not run and is to be given to somebody else, uncounted."""
+    return Report(delivery.key, delivery.token, RETRY)
+
+
+def format_failure(error: BaseException) -> str:
+    """Return the traceback text, without the frames through which actorq called the task."""
+    try:
+        lines = traceback.format_exception(type(error), error, _strip_own_frames(error.__traceback__))
+        text = "".join(lines)
+    except BaseException as trouble:  # noqa: BLE001  out of memory, or a class that breaks its own formatting
+        return f"{type(error).__name__} (its traceback can't be shown: {type(trouble).__name__})\n"
+    if len(text) > MAX_TRACEBACK_CHARS:
+        half = MAX_TRACEBACK_CHARS // 2
+        text = f"{text[:half]}\n  … {len(text) - 2 * half} characters left out …\n{text[-half:]}"
+    return text
+
+
+def _encode(result: Any, codec_id: int) -> tuple[int, bytes]:
+    try:
+        return encode_result(result, codec_id)
+    except EncodeError as error:
+        raise EncodeError(f"expected a result that can be sent, got {_type_name(result)}: {error}") from None
+    except Exception as error:
+        # Whatever a pickled object's own code raises.
+        raise EncodeError(f"expected a result that can be sent, got {_type_name(result)}: {error!r}") from error
+
+
+def _judge(delivery: Delivery, error: BaseException) -> Report:
+    """Return the report of a delivery whose run raised `error`."""
+    match error:
+        case Retry():
+            return _retry(delivery, error)
+        case Ignore():
+            return Report(delivery.key, delivery.token, SUCCESS, b"", KEEP_NO_RESULT)
+        case Reject(requeue=True):
+            return hand_back(delivery)
+        case Reject():
+            return _fail(delivery, error, REJECTED)
+        case TaskRevoked():
+            return _fail(delivery, error, REVOKED)
+        case _:
+            return _fail(delivery, error)
+
+
+def _retry(delivery: Delivery, wish: Retry) -> Report:
+    due_at = time.time() if wish.due_at is None else wish.due_at
+    codec_id = delivery.message.codec_id
+    try:
+        body = encode_body(*wish.arguments, codec_id) if wish.arguments else b""
+    except Exception as error:  # noqa: BLE001  as with a result: an object's own code
+        return _fail(delivery, error)
+    return Report(delivery.key, delivery.token, RETRY, body, codec_id, 0.0, due_at)
+
+
+def _fail(delivery: Delivery, error: BaseException, state: int = FAILURE) -> Report:
+    payload = encode_failure(error, format_failure(error))
+    # The traceback holds every frame of the task and what they refer to: let go of it before the next run.
+    error.__traceback__ = None
+    return Report(delivery.key, delivery.token, state, payload)
+
+
+def _strip_own_frames(found: TracebackType | None) -> TracebackType | None:
+    """Skip the outermost frames as long as they are actorq's, or those of the event loop it runs."""
+    first = found
+    while found is not None:
+        file_name = found.tb_frame.f_code.co_filename
+        if not (file_name.startswith(_OWN_CODE) or _LOOP_CODE in file_name):
+            return found
+        found = found.tb_next
+    return first  # nothing but our own: then it is ours to explain
+
+
+def _type_name(value: object) -> str:
+    kind = type(value)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"

@@ -1,0 +1,169 @@
+"""The main loop of a slot: TASKS in, run one after the other, DONE out.
+
+Single-threaded, so task code is never interrupted by us and owns the main thread with its signals. All bookkeeping is
+done between two runs: declare the run in the line, run, put the report into the ring, now and then send what has gathered
+and take in what has come.
+
+Invariant: what is not finished, executing or in the local queue here is not here. The queue is only a copy of what the
+broker leased to this slot; it may fence any of it at any time, and what this process loses with its life the line tells.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from actorq.log import get_logger
+from actorq.messages.wire import RETIRE, TASKS, Tasks
+from actorq.slot.line import BEAT, DEADLINE, EXECUTED, GRANTED, RSS, SKIPPED, Line
+from actorq.slot.outcome import TaskRunner, hand_back
+from actorq.slot.reports import ReportLog
+
+if TYPE_CHECKING:
+    from actorq.messages.task import Delivery
+    from actorq.slot.session import BrokerSession
+
+__all__ = ["Slot"]
+
+FLUSH_NS: Final = 5_000_000  # no report waits longer while short tasks run, and none waits for a long one to end
+LOOK_TASKS: Final = 16  # a look costs 1 µs
+LOOK_NS: Final = 2_000_000
+RSS_NS: Final = 250_000_000  # measuring costs 3 µs
+
+_PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
+_decode_tasks: Final = msgspec.msgpack.Decoder(Tasks).decode
+
+log: Final = get_logger(__name__)
+
+
+class Slot:
+    """One slot process's loop. `run` returns when the slot has retired."""
+
+    def __init__(self, line: Line, session: BrokerSession, runner: TaskRunner) -> None:
+        self._line = line
+        self._session = session
+        self._runner = runner
+        self._reports = ReportLog(line)
+        self._queue: deque[Delivery] = deque()
+        self._quick: set[str] = set()  # names of tasks whose last run was shorter than FLUSH_NS
+        self._joins_seen = 0
+        self._is_retired = False
+        self._measure_at_ns = 0
+        self._statm = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
+        self.is_forked = False  # set in a child that task code forked
+
+    def run(self) -> None:
+        """Serve until told to retire."""
+        while not self._is_retired:
+            if self._queue and not self._reports.is_full():
+                self._work()
+            else:
+                self._rest()
+            self._attend()
+        self._leave()
+
+    def _work(self) -> None:
+        """Run some of the queue: one stretch between two looks at what the broker says.
+
+        One piece, because each call in it is paid for every task.
+        """
+        queue, reports, quick = self._queue, self._reports, self._quick
+        begin, run, clock, words = self._line.begin, self._runner.run, time.monotonic_ns, self._line.words
+        now = clock()
+        look_at = now + LOOK_NS
+        for _ in range(min(LOOK_TASKS, len(queue))):
+            delivery = queue.popleft()
+            name = delivery.message.task
+            if name not in quick and reports.unsent_since_ns:
+                # It may run for an hour: what is done already must not wait for it.
+                self._flush()
+                now = clock()
+            start = begin(delivery.key, delivery.token, now)
+            if start is GRANTED:
+                if delivery.message.limits is not None:
+                    self._set_deadline(delivery, now)
+                report = run(delivery)
+                done = clock()
+                if self.is_forked:
+                    os._exit(0)  # a child forked by task code came back from it: there is one slot only
+                report.runtime_s = (done - now) / 1e9
+                words[EXECUTED] += 1
+                if done - now < FLUSH_NS:
+                    quick.add(name)
+                else:
+                    quick.discard(name)
+                now = done
+            elif start is SKIPPED:
+                continue
+            else:
+                report = hand_back(delivery)
+            if reports.add(report, now) or now - reports.unsent_since_ns >= FLUSH_NS:
+                self._flush()
+                if reports.is_full():
+                    return
+                now = clock()
+            if now >= look_at:
+                return
+
+    def _set_deadline(self, delivery: Delivery, now_ns: int) -> None:
+        limits = delivery.message.limits
+        hard_s = limits[1] if limits else None
+        self._line.words[DEADLINE] = now_ns + int(hard_s * 1e9) if hard_s else 0
+
+    def _rest(self) -> None:
+        """Send what is left, then sleep until something comes."""
+        self._flush()
+        self._measure(time.monotonic_ns())
+        self._session.wait(to_send=self._reports.unsent_since_ns != 0)
+
+    def _attend(self) -> None:
+        """Take in what has come, without waiting."""
+        now = time.monotonic_ns()
+        self._line.words[BEAT] = now
+        if now >= self._measure_at_ns:
+            self._measure(now)
+        session = self._session
+        frames = session.look(now)
+        if session.joins != self._joins_seen:
+            self._joins_seen = session.joins
+            self._reports.rewind()
+            self._flush()
+        for frame in frames:
+            self._take(frame)
+
+    def _take(self, frame: bytes) -> None:
+        kind = frame[:1]
+        if kind == TASKS:
+            try:
+                tasks = _decode_tasks(memoryview(frame)[1:])
+            except (msgspec.DecodeError, RecursionError) as error:
+                log.error("frame_refused", slot=self._line.path.stem, error=str(error))  # noqa: TRY400  the text says it
+                self._session.lose("a frame that can't be read")
+                return
+            self._reports.settle(tasks.settled)
+            self._queue.extend(tasks.deliveries)
+        elif kind == RETIRE:
+            # The broker has fenced what is still in the queue and gives it to others.
+            self._queue.clear()
+            self._is_retired = True
+
+    def _flush(self) -> None:
+        session, reports = self._session, self._reports
+        if not session.is_joined:
+            return
+        while (frame := reports.next_frame()) is not None and session.send(frame):
+            reports.mark_sent()
+
+    def _measure(self, now_ns: int) -> None:
+        self._measure_at_ns = now_ns + RSS_NS
+        self._line.words[RSS] = int(os.pread(self._statm, 128, 0).split()[1]) * _PAGE_BYTES
+
+    def _leave(self) -> None:
+        self._flush()
+        self._session.close()
+        self._runner.close()
+        os.close(self._statm)

@@ -1,0 +1,119 @@
+"""Become a slot: from a freshly forked process to a running loop, and to its end.
+
+The order matters: tie our life to the node's before anything else, then make the line, then talk to the broker; whoever
+sees us in the rendezvous sees our line.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import faulthandler
+import os
+import random
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from actorq.slot.line import Line, trace_path
+from actorq.slot.outcome import RunnableTask, TaskRunner
+from actorq.slot.process import die_at_end_of, die_with_parent, set_process_name, wait_for_parent
+from actorq.slot.runtime import Slot
+from actorq.slot.session import BrokerSession
+from actorq.transport.paths import Home
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from actorq.slot.orders import SlotOptions
+
+__all__ = ["ignore_stop_signals", "run_slot", "tie_to_node"]
+
+ADOPTION_S: Final = 5.0  # until the process between us and the node has ended
+OOM_SCORE: Final = 300  # the kernel takes a slot before the node when memory runs out
+
+_STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def tie_to_node(node_pid: int, life_fd: int) -> None:
+    """Make the node our parent and its end ours; exit where it is gone already."""
+    die_at_end_of(life_fd)
+    if not wait_for_parent(node_pid, ADOPTION_S) or not die_with_parent(node_pid):
+        os._exit(1)
+
+
+def run_slot(options: SlotOptions, tasks: Mapping[str, RunnableTask]) -> None:
+    """Serve as the slot `options.name` until told to retire.
+
+    Raises:
+        FileExistsError: the name was used before.
+    """
+    set_process_name(f"actorq:{options.name}")
+    ignore_stop_signals()
+    _reseed()
+    _show_lines_at_once()
+    _offer_to_the_oom_killer()
+    home = Home(Path(options.home), Path(options.runtime))
+    line = Line.create(home.lines / f"{options.name}.line", os.getpid())
+    trace = _keep_fatal_traces(trace_path(line.path))
+    session = BrokerSession(home, options.name, options.node)
+    slot = Slot(line, session, TaskRunner(tasks, options.node))
+    os.register_at_fork(after_in_child=lambda: _stop_being_a_slot(slot, line))
+    slot.run()
+    atexit._run_exitfuncs()  # the application's; the interpreter itself isn't finalised: threads of tasks may hang it
+    faulthandler.disable()
+    os.close(trace)
+    line.close()
+
+
+def ignore_stop_signals() -> None:
+    """Leave it to the node when to stop, also if a terminal or a service manager tells everybody.
+
+    A handler that does nothing, not SIG_IGN: that would be inherited by programs which tasks start, and no `terminate()`
+    would work on them.
+    """
+    for number in _STOP_SIGNALS:
+        signal.signal(number, _do_nothing)
+
+
+def _do_nothing(_number: int, _frame: Any) -> None:
+    pass
+
+
+def _stop_being_a_slot(slot: Slot, line: Line) -> None:
+    """In a child that task code forked: it must not keep our lock, and can be stopped like any process."""
+    slot.is_forked = True
+    line.abandon()
+    for number in _STOP_SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
+
+
+def _keep_fatal_traces(path: Path) -> int:
+    """Let fatal signals write all stacks into a file, and SIGUSR1 to stderr. Return the file's descriptor."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    faulthandler.enable(fd, all_threads=True)
+    with contextlib.suppress(AttributeError, OSError, ValueError):  # no stderr, or one that isn't a file
+        faulthandler.register(signal.SIGUSR1, sys.stderr, all_threads=True, chain=False)
+    return fd
+
+
+def _reseed() -> None:
+    """Give this process random numbers of its own; siblings forked from one zygote would draw the same."""
+    random.seed()
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and "numpy.random" in sys.modules:
+        numpy.random.seed()
+
+
+def _show_lines_at_once() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+
+
+def _offer_to_the_oom_killer() -> None:
+    with contextlib.suppress(OSError, ValueError), open("/proc/self/oom_score_adj", "r+", encoding="ascii") as score:
+        if int(score.read()) < OOM_SCORE:
+            score.seek(0)
+            score.write(str(OOM_SCORE))
