@@ -47,14 +47,14 @@ PURGE_CHUNK: Final = 10_000  # tasks held in memory at once; all chunks are one 
 
 _TASK_COLUMNS: Final = "key, place, message, due_at, deliveries, fence"
 _SCAN: Final = (
-    f"SELECT {_TASK_COLUMNS} FROM tasks INDEXED BY ready "  # noqa: S608  our own constants
+    f"SELECT {_TASK_COLUMNS} FROM tasks INDEXED BY ready "
     "WHERE due_at IS NULL AND place > ? AND place < ? ORDER BY place LIMIT ?"
 )
 _SCAN_SCHEDULED: Final = (
-    f"SELECT {_TASK_COLUMNS} FROM tasks NOT INDEXED "  # noqa: S608  our own constants
+    f"SELECT {_TASK_COLUMNS} FROM tasks NOT INDEXED "
     "WHERE key > ? AND due_at IS NOT NULL AND place > ? AND place < ? ORDER BY key LIMIT ?"
 )
-_INSERT_REVIVED: Final = f"INSERT INTO tasks ({_TASK_COLUMNS}) VALUES (?,?,?,NULL,0,?)"  # noqa: S608
+_INSERT_REVIVED: Final = f"INSERT INTO tasks ({_TASK_COLUMNS}) VALUES (?,?,?,NULL,0,?)"
 TaskRow: TypeAlias = "tuple[int, int, bytes, float | None, int, int]"  # of _TASK_COLUMNS
 
 
@@ -483,7 +483,7 @@ class SqliteEngine:
         span = (outbox_no << NUMBER_BITS, (outbox_no + 1) << NUMBER_BITS)
         execute = self._store.connection.execute
         return any(
-            execute(f"SELECT 1 FROM {table} WHERE key >= ? AND key < ? LIMIT 1", span).fetchone()  # noqa: S608
+            execute(f"SELECT 1 FROM {table} WHERE key >= ? AND key < ? LIMIT 1", span).fetchone()
             for table in ("tasks", "results", "dead")
         )
 

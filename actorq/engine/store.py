@@ -268,7 +268,7 @@ class Store:
             raise self._damaged(f"a store with commit {mark.seq}", "an empty one")
         self.store_id = int.from_bytes(os.urandom(4), "big")
         self.seq = NEW_STORE_SEQ
-        insert = f"INSERT INTO meta VALUES (1, {self.store_id}, {NEW_STORE_SEQ}, 0, 0, 0);"  # noqa: S608  our own numbers
+        insert = f"INSERT INTO meta VALUES (1, {self.store_id}, {NEW_STORE_SEQ}, 0, 0, 0);"
         self.connection.executescript(f"BEGIN; {SCHEMA} {insert} COMMIT;")
         if self._mark is not None:
             self._mark.create(self._make_mark())
