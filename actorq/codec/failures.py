@@ -1,0 +1,166 @@
+"""Exceptions travel as data: class name, arguments, attributes, message, traceback text, and one cause.
+
+Invariant: an exception is rebuilt only as a class this process put on the list itself: Python's own exceptions,
+actorq's, and those given to `register_exception`. Everything else comes back as a RemoteError. A name in bytes is a
+key into that list, never something to import or to call.
+"""
+
+from __future__ import annotations
+
+import builtins
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from actorq import errors
+from actorq.codec.plain import check_msgpack
+from actorq.codec.serializers import load
+from actorq.errors import EncodeError, RemoteError
+
+__all__ = ["decode_failure", "encode_failure", "is_retryable", "register_exception"]
+
+_E = TypeVar("_E", bound=type[Exception])
+
+MESSAGE_CHARS: Final = 16_384  # a message longer than this is data, and would sit in every log
+TRACEBACK_CHARS: Final = 65_536  # a recursion error's text is longer; its end says what happened
+
+
+class _Failure(msgspec.Struct, array_like=True):
+    """One exception. `args` and `state` hold plain values; what wasn't plain was replaced by its repr."""
+
+    module: str
+    name: str
+    args: list[Any]
+    state: dict[str, Any]
+    message: str
+    traceback: str = ""
+    retryable: bool = False
+    cause: _Failure | None = None
+
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(_Failure).decode
+
+# Only subclasses of Exception: a SystemExit that came from a task must not end its caller.
+_BUILTIN: Final[dict[tuple[str, str], type[Exception]]] = {
+    ("builtins", name): value
+    for name, value in vars(builtins).items()
+    if isinstance(value, type) and issubclass(value, Exception) and value.__name__ == name
+}
+_registered: Final[dict[tuple[str, str], type[Exception]]] = {
+    (value.__module__, value.__qualname__): value
+    for value in vars(errors).values()
+    if isinstance(value, type) and issubclass(value, errors.ActorqError)
+}
+
+
+def register_exception(cls: _E) -> _E:
+    """Let failures of this class come back as this class; usable as a decorator.
+
+    The instance is made without calling its `__init__`: `args` and plain attributes are restored as they were.
+
+    Raises:
+        TypeError: it isn't a subclass of Exception.
+    """
+    if not (isinstance(cls, type) and issubclass(cls, Exception)):
+        raise TypeError(f"expected a subclass of Exception, got {cls!r}")
+    _registered[cls.__module__, cls.__qualname__] = cls
+    return cls
+
+
+def encode_failure(exc: BaseException, traceback_text: str, *, retryable: bool = False) -> bytes:
+    """Encode an exception; never raises because of what the exception holds."""
+    failure = _describe(exc)
+    failure.traceback = traceback_text[-TRACEBACK_CHARS:]
+    failure.retryable = retryable
+    cause = exc.__cause__ or (None if exc.__suppress_context__ else exc.__context__)
+    if cause is not None:
+        failure.cause = _describe(cause)
+    try:
+        return _encode(failure)
+    except (ValueError, OverflowError, RecursionError, msgspec.MsgspecError):  # lone surrogates, enormous integers
+        return _encode(_spell_out(failure))
+
+
+def decode_failure(payload: bytes) -> tuple[Exception, str]:
+    """Return `(exception, traceback_text)`.
+
+    Raises:
+        DecodeError: the bytes aren't a failure.
+    """
+    failure: _Failure = load(_decode, payload, "a failure as msgpack")
+    return _rebuild(failure), failure.traceback
+
+
+def is_retryable(payload: bytes) -> bool:
+    """Return whether whoever encoded the failure said that another run may succeed."""
+    failure: _Failure = load(_decode, payload, "a failure as msgpack")
+    return failure.retryable
+
+
+def _describe(exc: BaseException) -> _Failure:
+    kind = type(exc)
+    return _Failure(
+        kind.__module__,
+        kind.__qualname__,
+        [_plain(value) for value in exc.args],
+        {key: _plain(value) for key, value in vars(exc).items() if not key.startswith("__")},
+        _text(str, exc)[:MESSAGE_CHARS],
+    )
+
+
+def _plain(value: Any) -> Any:
+    try:
+        check_msgpack((value,), "")
+    except (EncodeError, RecursionError):
+        return _text(repr, value)[:MESSAGE_CHARS]
+    return value
+
+
+def _text(function: Any, value: Any) -> str:
+    try:
+        return str(function(value))
+    except Exception as error:  # noqa: BLE001  a task's __str__ or __repr__ may do anything
+        return f"<{type(value).__qualname__} whose {function.__name__} raised {type(error).__qualname__}>"
+
+
+def _spell_out(failure: _Failure) -> _Failure:
+    """Return the same with every value as ASCII text."""
+    return _Failure(
+        ascii(failure.module)[1:-1],
+        ascii(failure.name)[1:-1],
+        [ascii(value) for value in failure.args],
+        {},
+        failure.message.encode("ascii", "backslashreplace").decode(),
+        failure.traceback.encode("ascii", "backslashreplace").decode(),
+        failure.retryable,
+        _spell_out(failure.cause) if failure.cause else None,
+    )
+
+
+def _rebuild(failure: _Failure) -> Exception:
+    exc = _make(failure)
+    if failure.cause is not None:
+        exc.__cause__ = _make(failure.cause)
+    return exc
+
+
+def _make(failure: _Failure) -> Exception:
+    name = failure.module, failure.name
+    try:
+        if known := _BUILTIN.get(name):
+            exc = known(*failure.args)
+        elif known := _registered.get(name):
+            exc = known.__new__(known, *failure.args)
+            exc.args = tuple(failure.args)
+        else:
+            return _unknown(failure)
+        vars(exc).update(failure.state)
+    except Exception:  # noqa: BLE001  a class that can't be made from these arguments is as good as unknown
+        return _unknown(failure)
+    return exc
+
+
+def _unknown(failure: _Failure) -> RemoteError:
+    prefix = "" if failure.module == "builtins" else f"{failure.module}."
+    return RemoteError(f"{prefix}{failure.name}", failure.message, failure.traceback)
