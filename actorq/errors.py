@@ -185,10 +185,19 @@ class Reject(TaskError):
 
 
 class Retry(TaskError):
-    """Raised by `task.retry()`: run again at `due_at` (Unix seconds), because of `cause`."""
+    """Raised by `task.retry()`: run again at `due_at` (Unix seconds), because of `cause`.
 
-    def __init__(self, message: str = "", cause: BaseException | None = None, due_at: float | None = None) -> None:
-        self.message, self.cause, self.due_at = message, cause, due_at
+    `arguments` is the `(args, kwargs)` of the next run; None: the same again.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        cause: BaseException | None = None,
+        due_at: float | None = None,
+        arguments: tuple[tuple[Any, ...], dict[str, Any]] | None = None,
+    ) -> None:
+        self.message, self.cause, self.due_at, self.arguments = message, cause, due_at, arguments
         super().__init__(message)
 
 

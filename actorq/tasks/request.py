@@ -1,0 +1,171 @@
+"""The request that task code runs for: who it is, how often it ran, where it came from.
+
+Kept in a context variable, so it is right in threads and coroutines, too. Most tasks never look at it: what costs
+anything is computed when it is asked for.
+"""
+
+from __future__ import annotations
+
+import datetime
+from contextvars import ContextVar, Token
+from typing import TYPE_CHECKING, Any, Final
+
+from actorq.messages.ids import format_task_id, new_outbox_id
+from actorq.messages.task import FLAG_IGNORE_RESULT, Delivery, TaskMessage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["Request", "current", "current_request", "pop_request", "push_request"]
+
+
+class Request:
+    """One run of a task. Names are Celery's; times are aware datetimes in UTC."""
+
+    __slots__ = (
+        "args",
+        "called_directly",
+        "deliveries",
+        "hostname",
+        "id",
+        "in_slot",
+        "is_eager",
+        "kwargs",
+        "message",
+        "outbox_id",
+        "pid",
+    )
+
+    def __init__(
+        self,
+        message: TaskMessage,
+        task_id: str,
+        *,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        outbox_id: int = 0,
+        deliveries: int = 0,
+        hostname: str = "",
+        pid: int = 0,
+        is_eager: bool = False,
+        called_directly: bool = False,
+        in_slot: bool = False,
+    ) -> None:
+        self.message, self.id = message, task_id
+        self.args, self.kwargs = args, {} if kwargs is None else kwargs
+        self.outbox_id, self.deliveries = outbox_id, deliveries
+        self.hostname, self.pid = hostname, pid
+        self.is_eager, self.called_directly, self.in_slot = is_eager, called_directly, in_slot
+
+    @classmethod
+    def from_delivery(cls, delivery: Delivery, hostname: str, pid: int) -> Request:
+        """Return the request of a delivery that a slot is about to run; `run_delivery` adds the arguments."""
+        message = delivery.message
+        task_id = message.alias or format_task_id(delivery.outbox_id, message.number)
+        return cls(
+            message,
+            task_id,
+            outbox_id=delivery.outbox_id,
+            deliveries=delivery.deliveries,
+            hostname=hostname,
+            pid=pid,
+            in_slot=True,
+        )
+
+    @classmethod
+    def make_local(
+        cls, task: str, args: Sequence[Any], kwargs: Mapping[str, Any], *, eager: bool = False, retries: int = 0
+    ) -> Request:
+        """Return a request for a run in this process: a direct call, or `apply` (eager)."""
+        outer = current.get()
+        message = TaskMessage(0, task, b"", retries=retries)
+        return cls(
+            message,
+            format_task_id(new_outbox_id(), 0) if eager else "",
+            args=args,
+            kwargs=kwargs,
+            is_eager=eager,
+            called_directly=not eager,
+            in_slot=outer is not None and outer.in_slot,
+        )
+
+    @property
+    def task(self) -> str:
+        """The name of the task."""
+        return self.message.task
+
+    @property
+    def retries(self) -> int:
+        """How many runs the task itself asked for before this one."""
+        return self.message.retries
+
+    @property
+    def eta(self) -> datetime.datetime | None:
+        """The time before which it may not start."""
+        return _as_datetime(self.message.eta)
+
+    @property
+    def expires(self) -> datetime.datetime | None:
+        """The time after which it doesn't start any more."""
+        return _as_datetime(self.message.expires)
+
+    @property
+    def root_id(self) -> str:
+        """The id of the first task of this line of calls; its own where it is the first."""
+        return self.message.root or self.id
+
+    @property
+    def parent_id(self) -> str | None:
+        """The id of the task that sent this one."""
+        return self.message.parent or None
+
+    @property
+    def correlation_id(self) -> str:
+        """The same as `id`, by its AMQP name."""
+        return self.id
+
+    @property
+    def timelimit(self) -> tuple[float | None, float | None]:
+        """`(hard, soft)` in seconds, in Celery's order."""
+        soft_s, hard_s = self.message.limits or (None, None)
+        return hard_s, soft_s
+
+    @property
+    def ignore_result(self) -> bool:
+        """Whether the result is thrown away."""
+        return bool(self.message.flags & FLAG_IGNORE_RESULT)
+
+    @property
+    def delivery_info(self) -> dict[str, Any]:
+        """Queue, priority, and whether an earlier delivery failed."""
+        return {
+            "queue": self.message.queue,
+            "priority": self.message.priority,
+            "redelivered": self.deliveries > 0,
+            "deliveries": self.deliveries,
+        }
+
+    def __repr__(self) -> str:
+        return f"<Request {self.task} {self.id or 'called directly'}>"
+
+
+current: Final[ContextVar[Request | None]] = ContextVar("actorq_request", default=None)
+
+
+def current_request() -> Request | None:
+    """Return the request that this code runs for, or None outside of a task."""
+    return current.get()
+
+
+def push_request(request: Request) -> Token[Request | None]:
+    """Make `request` the current one; give the token to `pop_request`."""
+    return current.set(request)
+
+
+def pop_request(token: Token[Request | None]) -> None:
+    """Bring back the request that was current before."""
+    current.reset(token)
+
+
+def _as_datetime(at: float | None) -> datetime.datetime | None:
+    return None if at is None else datetime.datetime.fromtimestamp(at, datetime.UTC)

@@ -1,0 +1,90 @@
+"""The options of one call, turned into the message that is sent. Pure, but for the clock it is given."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from actorq.codec.serializers import get_codec_id
+from actorq.config import suggest
+from actorq.messages.task import FLAG_IGNORE_RESULT
+from actorq.tasks.options import check_limits, check_options
+from actorq.tasks.task import as_unix_seconds, find_due_at
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from actorq.messages.task import TaskMessage
+
+__all__ = ["CALL_OPTIONS", "apply_call_options"]
+
+CALL_OPTIONS: Final = frozenset(
+    {
+        "countdown",
+        "eta",
+        "expires",
+        "ignore_result",
+        "max_deliveries",
+        "priority",
+        "queue",
+        "result_expires",
+        "serializer",
+        "soft_time_limit",
+        "task_id",
+        "time_limit",
+    }
+)
+_CHECKED: Final = CALL_OPTIONS - {"countdown", "eta", "expires", "task_id", "ignore_result"}
+ALIAS_CHARS: Final = 255
+
+
+def apply_call_options(template: TaskMessage, expires_s: float | None, options: Mapping[str, Any]) -> TaskMessage:
+    """Return a message like `template` with the options of one call; `expires_s` is the task's own expiry.
+
+    Raises:
+        TypeError, ValueError: an option is unknown or doesn't fit.
+    """
+    for name in options:
+        if name not in CALL_OPTIONS:
+            raise TypeError(f"unknown option {name!r} for a call of {template.task}{suggest(name, CALL_OPTIONS)}")
+    checked = check_options({key: value for key, value in options.items() if key in _CHECKED}, template.task)
+    message = msgspec.structs.replace(template)
+    message.queue = checked.get("queue") or message.queue
+    message.priority = checked.get("priority", message.priority)
+    message.max_deliveries = checked.get("max_deliveries", message.max_deliveries)
+    message.result_ttl_s = checked.get("result_expires", message.result_ttl_s)
+    if "serializer" in checked:
+        message.codec_id = get_codec_id(checked["serializer"])
+    if "ignore_result" in options:
+        message.flags = message.flags & ~FLAG_IGNORE_RESULT | FLAG_IGNORE_RESULT * bool(options["ignore_result"])
+    message.limits = _find_limits(message, checked)
+    message.eta = find_due_at(options.get("countdown"), options.get("eta"))
+    message.expires = find_expiry(options.get("expires", expires_s))
+    message.alias = _check_alias(options.get("task_id"))
+    return message
+
+
+def find_expiry(expires: Any) -> float | None:
+    """Return the Unix seconds that `expires` means: an aware datetime, or seconds from now.
+
+    Raises:
+        ValueError: a datetime without a time zone.
+    """
+    if expires is None:
+        return None
+    return time.time() + expires if isinstance(expires, (int, float)) else as_unix_seconds("expires", expires)
+
+
+def _find_limits(message: TaskMessage, checked: Mapping[str, Any]) -> tuple[float | None, float | None] | None:
+    soft_s, hard_s = message.limits or (None, None)
+    soft_s, hard_s = checked.get("soft_time_limit", soft_s), checked.get("time_limit", hard_s)
+    check_limits(soft_s, hard_s)
+    return None if soft_s is None and hard_s is None else (soft_s, hard_s)
+
+
+def _check_alias(task_id: Any) -> str | None:
+    if task_id is not None and (not isinstance(task_id, str) or not 0 < len(task_id) <= ALIAS_CHARS):
+        raise ValueError(f"expected task_id to be a text of 1 to {ALIAS_CHARS} characters, got {task_id!r}")
+    return task_id
