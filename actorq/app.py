@@ -1,0 +1,328 @@
+"""The application: its tasks, its settings, and the way out of this process.
+
+Invariant: making an `App` and defining tasks touches no file, socket or thread; the first send or question does. What it
+opens then belongs to this process: a forked child opens its own.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import threading
+import weakref
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
+
+from actorq.client.loading import load_app
+from actorq.client.pipeline import Pipeline
+from actorq.client.session import Session
+from actorq.codec import encode_body, get_codec_id
+from actorq.config import load_settings
+from actorq.errors import ConfigError
+from actorq.messages.task import TaskMessage
+from actorq.results import CONFIRM_S, AsyncResult
+from actorq.tasks.request import current
+from actorq.tasks.sending import apply_call_options, find_expiry
+from actorq.tasks.task import SendPlan, Task
+from actorq.transport.paths import Home, find_home
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+    from types import TracebackType
+    from typing import Concatenate, Literal, ParamSpec, Protocol, Unpack
+
+    from actorq.tasks.options import TaskOptions
+    from actorq.tasks.task import CoroutineTask
+
+    P = ParamSpec("P")
+
+    class _Decorator(Protocol):
+        @overload
+        def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> CoroutineTask[P, R]: ...
+        @overload
+        def __call__(self, function: Callable[P, R], /) -> Task[P, R]: ...
+
+    class _BoundDecorator(Protocol):
+        @overload
+        def __call__(
+            self, function: Callable[Concatenate[Any, P], Coroutine[Any, Any, R]], /
+        ) -> CoroutineTask[P, R]: ...
+        @overload
+        def __call__(self, function: Callable[Concatenate[Any, P], R], /) -> Task[P, R]: ...
+
+
+__all__ = ["App", "load_app"]
+
+R = TypeVar("R")
+T = TypeVar("T", bound="Task[..., Any]")
+
+EXIT_S: Final = 0.2  # how long a clean exit of the interpreter may take to ship what is left
+MANY: Final = 256  # tasks that `delay_many` writes with one system call
+
+
+class App:
+    """A set of tasks under one name, and a home where they are kept.
+
+    `home` is a folder (else the broker URL's, else `ACTORQ_HOME`, else one of this user under the application's name).
+    `include` names modules that define more of its tasks. `config` is a mapping or an object with settings.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        broker: str | None = None,
+        home: str | os.PathLike[str] | None = None,
+        include: Iterable[str] = (),
+        config: Mapping[str, Any] | object | None = None,
+    ) -> None:
+        if not isinstance(name, str) or not name or "/" in name or name.startswith("."):
+            raise ConfigError(f"expected the application's name to be usable as a folder's name, got {name!r}")
+        self.name = name
+        self.conf = load_settings(config)
+        self.include = (include,) if isinstance(include, str) else tuple(include)
+        self.tasks: dict[str, Task[..., Any]] = {}
+        self._home = find_home(name, broker=broker, home=home)
+        self._session: Session | None = None
+        self._lock = threading.Lock()
+        _apps.add(self)
+
+    @property
+    def home(self) -> Home:
+        """Where this application's things are."""
+        return self._home
+
+    # -- defining tasks -----------------------------------------------------------------------------------------------
+
+    @overload
+    def task(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> CoroutineTask[P, R]: ...
+    @overload
+    def task(self, function: Callable[P, R], /) -> Task[P, R]: ...
+    @overload
+    def task(self, *, bind: Literal[True], **options: Unpack[TaskOptions]) -> _BoundDecorator: ...
+    @overload
+    def task(self, *, bind: Literal[False] = False, **options: Unpack[TaskOptions]) -> _Decorator: ...
+    def task(self, function: Any = None, /, **options: Any) -> Any:
+        """Make a function or a coroutine function a task; with or without options: `@app.task`, `@app.task(bind=True)`.
+
+        Raises:
+            TypeError, ValueError: an option is unknown or doesn't fit, or the name is taken by another function.
+        """
+        if function is not None:
+            return self._define(function, options)
+        return lambda function: self._define(function, options)
+
+    def _define(self, function: Any, options: dict[str, Any]) -> Task[..., Any]:
+        if not callable(function) or isinstance(function, type):
+            raise TypeError(f"expected a function as a task, got {function!r}; use register_task for a class")
+        base = options.get("base") or Task
+        if not (isinstance(base, type) and issubclass(base, Task)):
+            raise TypeError(f"expected base to be a subclass of actorq.Task, got {base!r}")
+        name = options.get("name") or f"{find_module_name(function)}.{function.__qualname__}"
+        task: Task[..., Any] = base()
+        task.attach(self, name, function, options)
+        return self._register(task)
+
+    def register_task(self, task: T | type[T]) -> T:
+        """Register a class-based task, given as the class or as an instance; return the instance.
+
+        Raises:
+            TypeError, ValueError: it isn't a task, or one of its attributes doesn't fit.
+        """
+        instance = task() if isinstance(task, type) else task
+        if not isinstance(instance, Task):
+            raise TypeError(f"expected a subclass of actorq.Task or an instance of one, got {task!r}")
+        name = instance.name or f"{find_module_name(type(instance))}.{type(instance).__qualname__}"
+        instance.attach(self, name, None, {})
+        self._register(instance)
+        return instance
+
+    def _register(self, task: Task[..., Any]) -> Task[..., Any]:
+        # A module that is run as __main__ and imported by its name defines its tasks twice; the later ones win.
+        self.tasks[task.name] = task
+        return task
+
+    def import_includes(self) -> None:
+        """Import the modules of `include`, so that their tasks are there.
+
+        Raises:
+            ConfigError: one of them can't be imported.
+        """
+        from actorq.client.loading import import_module  # noqa: PLC0415
+
+        for name in self.include:
+            import_module(name)
+
+    # -- sending ------------------------------------------------------------------------------------------------------
+
+    def send(self, plan: SendPlan, args: tuple[Any, ...], kwargs: dict[str, Any]) -> AsyncResult[Any]:
+        """Send a task the shortest way: what `Task.delay` does."""
+        if plan.check is not None:
+            plan.check(*args, **kwargs)
+        body = encode_body(args, kwargs, plan.codec_id)
+        if plan.expires_s is not None:
+            return self.send_with(plan, args, kwargs, {})
+        session = self._session or self._open()
+        request = current.get()
+        if request is None:
+            return AsyncResult(session, session.outbox.append(plan.message, body))
+        return AsyncResult(session, session.outbox.append(plan.message, body, request.root_id, request.id))
+
+    def send_with(
+        self, plan: SendPlan, args: tuple[Any, ...], kwargs: dict[str, Any], options: Mapping[str, Any]
+    ) -> AsyncResult[Any]:
+        """Send a task with options for this call: what `Task.apply_async` does."""
+        if plan.check is not None:
+            plan.check(*args, **kwargs)
+        message = apply_call_options(plan.message, plan.expires_s, options)
+        body = encode_body(args, kwargs, message.codec_id)
+        session = self._session or self._open()
+        number = session.outbox.append(message, body, *self._lineage())
+        return AsyncResult(session, number, message.alias)
+
+    def send_many(self, plan: SendPlan, calls: Iterable[Sequence[Any]]) -> list[AsyncResult[Any]]:
+        """Send a task once for each tuple of arguments: what `Task.delay_many` does."""
+        session, check, codec_id = self._session or self._open(), plan.check, plan.codec_id
+        lineage, template = self._lineage(), plan.message
+        if plan.expires_s is not None:
+            template = apply_call_options(template, plan.expires_s, {})
+        results: list[AsyncResult[Any]] = []
+        rest = iter(calls)
+        while chunk := list(islice(rest, MANY)):
+            bodies: list[bytes] = []
+            for call in chunk:
+                args = tuple(call)
+                if check is not None:
+                    check(*args)
+                bodies.append(encode_body(args, {}, codec_id))
+            numbers = session.outbox.append_batch(template, bodies, *lineage)
+            results.extend([AsyncResult(session, number) for number in numbers])
+        return results
+
+    def send_task(
+        self, name: str, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None, **options: Any
+    ) -> AsyncResult[Any]:
+        """Send a task by its name, which needn't be registered here. Options as for `apply_async`.
+
+        Raises:
+            TypeError, ValueError: an option is unknown or doesn't fit.
+        """
+        confirm = bool(options.pop("confirm", False))
+        known = self.tasks.get(name)
+        plan = known.get_plan() if known is not None else self._plan_unregistered(name)
+        given = {key: value for key, value in options.items() if value is not None}
+        result = self.send_with(plan, tuple(args), dict(kwargs or {}), given)
+        if confirm:
+            result.confirm()
+        return result
+
+    def _plan_unregistered(self, name: str) -> SendPlan:
+        conf = self.conf
+        codec_id = get_codec_id(conf.serializer)
+        message = TaskMessage(
+            0, name, b"", codec_id, conf.default_queue, conf.default_priority, max_deliveries=conf.max_deliveries
+        )
+        return SendPlan(message, codec_id, None, None)
+
+    def pipeline(self, timeout: float = CONFIRM_S) -> Pipeline:
+        """Return a context: whatever this thread sends inside is confirmed when it is left, by one wait."""
+        return Pipeline(self, timeout)
+
+    def flush(self, timeout: float = CONFIRM_S) -> None:
+        """Wait until everything that was sent is committed.
+
+        Raises:
+            BrokerUnavailable: it isn't within `timeout` seconds; it stays in the outbox.
+            QueueFull, StoreFull: the broker refuses it for now; it stays in the outbox.
+        """
+        session = self._session
+        if session is not None and session.outbox.last:
+            session.confirm(session.outbox.last, timeout)
+
+    def _lineage(self) -> tuple[str, str]:
+        request = current.get()
+        return ("", "") if request is None else (request.root_id, request.id)
+
+    # -- asking -------------------------------------------------------------------------------------------------------
+
+    def AsyncResult(self, task_id: str) -> AsyncResult[Any]:  # noqa: N802  Celery's name
+        """Return the result of a task by its id, wherever it was sent from."""
+        session = self._session or self._open()
+        return AsyncResult(session, session.find_key(task_id), task_id)
+
+    def ask(self, command: str, arguments: Mapping[str, Any] | None = None, timeout: float = 5.0) -> Any:
+        """Ask the broker something and return the answer, plain data.
+
+        Raises:
+            BrokerUnavailable: no answer within `timeout` seconds. ActorqError: it can't, and says why.
+        """
+        return (self._session or self._open()).link.ask(command, dict(arguments or {}), timeout)
+
+    # -- life ---------------------------------------------------------------------------------------------------------
+
+    def close(self, timeout: float = EXIT_S) -> None:
+        """Ship what is there within `timeout` seconds, leave the rest in the outbox, free everything. Idempotent."""
+        with self._lock:
+            session, self._session = self._session, None
+        if session is not None:
+            session.close(timeout, self._open)
+
+    def __enter__(self) -> App:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<App {self.name!r} at {self._home.path}, {len(self.tasks)} tasks>"
+
+    def _open(self) -> Session:
+        with self._lock:
+            if self._session is None:
+                self._session = Session(self._home, self.conf, self._guess_module())
+            return self._session
+
+    def _guess_module(self) -> str:
+        """Return the module to name in "start one with: actorq node -A ..."."""
+        for name in self.tasks:
+            return name.rpartition(".")[0]
+        return ""
+
+    def _forked(self) -> None:
+        """In a forked child: nothing of the parent's may be used, not even its locks."""
+        session, self._session = self._session, None
+        self._lock = threading.Lock()
+        if session is not None:
+            session.abandon(self._open)
+
+
+def find_module_name(thing: Any) -> str:
+    """Return the name under which a node imports the module of `thing`, also while that module is run as a program."""
+    name: str = getattr(thing, "__module__", None) or "__main__"
+    if name != "__main__":
+        return name
+    main = sys.modules.get("__main__")
+    spec = getattr(main, "__spec__", None)
+    if spec is not None and spec.name:
+        return str(spec.name).removesuffix(".__main__")
+    path = getattr(main, "__file__", None)
+    return os.path.splitext(os.path.basename(path))[0] if path else name
+
+
+
+_apps: Final[weakref.WeakSet[App]] = weakref.WeakSet()
+
+
+def _close_all() -> None:
+    for app in list(_apps):
+        app.close()
+
+
+def _forget_all() -> None:
+    for app in list(_apps):
+        app._forked()
+
+
+atexit.register(_close_all)
+os.register_at_fork(after_in_child=_forget_all)

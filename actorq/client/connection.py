@@ -1,0 +1,114 @@
+"""One DEALER socket to one epoch of the broker, with its monitor and the descriptor that wakes its thread.
+
+Invariant: used by the link's thread only, from `open_connection` to `close`. A connection is never repaired: whoever
+loses it makes a new one with a new routing id, so no frame of an old epoch can reach a new one.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import struct
+from typing import TYPE_CHECKING, Final
+
+import zmq
+
+if TYPE_CHECKING:
+    from actorq.transport.paths import Home
+
+__all__ = ["Connection", "is_private"]
+
+HEARTBEAT_MS: Final = 1_000
+HEARTBEAT_TIMEOUT_MS: Final = 5_000  # a stopped hub is noticed after this
+HANDSHAKE_MS: Final = 5_000
+FRAMES_PER_TURN: Final = 64  # bounds how long shipping waits for receiving
+_EVENT: Final = struct.Struct("=hi")
+_LOST: Final = (
+    zmq.EVENT_DISCONNECTED
+    | zmq.EVENT_CLOSED
+    | zmq.EVENT_CONNECT_RETRIED
+    | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+    | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+    | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+)
+
+
+class Connection:
+    """An open socket. `is_lost` turns True when the broker is gone."""
+
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, wake_fd: int) -> None:
+        self.endpoint, self.is_lost = endpoint, False
+        self._wake_fd = wake_fd
+        socket = context.socket(zmq.DEALER)
+        socket.setsockopt(zmq.ROUTING_ID, b"c" + os.urandom(8))
+        socket.setsockopt(zmq.LINGER, 0)
+        socket.setsockopt(zmq.SNDHWM, 0)  # the link bounds what is in flight by tasks and bytes
+        socket.setsockopt(zmq.RECONNECT_IVL, -1)
+        socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
+        socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
+        socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS)
+        self._socket = socket
+        self._monitor = socket.get_monitor_socket(_LOST)
+        self._poller = zmq.Poller()
+        self._poller.register(socket, zmq.POLLIN)
+        self._poller.register(self._monitor, zmq.POLLIN)
+        self._poller.register(wake_fd, zmq.POLLIN)
+        socket.connect(endpoint)
+
+    def wait(self, timeout_s: float | None) -> list[bytes]:
+        """Wait until something happens and return the frames that came."""
+        ready = dict(self._poller.poll(None if timeout_s is None else max(0, int(timeout_s * 1000 + 0.999))))
+        if self._wake_fd in ready:
+            drain(self._wake_fd)
+        frames = self._receive() if self._socket in ready else []
+        # Frames first: what the broker said before it went counts.
+        if self._monitor in ready and len(frames) < FRAMES_PER_TURN:
+            self._read_monitor()
+        return frames
+
+    def send(self, frame: bytes) -> None:
+        """Hand over a frame; a socket that can't take it counts as lost."""
+        try:
+            self._socket.send(frame, zmq.DONTWAIT)
+        except zmq.ZMQError:
+            self.is_lost = True
+
+    def close(self, linger_ms: int = 0) -> None:
+        """Close the socket; `linger_ms` is how long its context waits for what was sent last."""
+        self._socket.disable_monitor()
+        self._monitor.close(0)
+        self._socket.close(linger_ms)
+
+    def _receive(self) -> list[bytes]:
+        frames: list[bytes] = []
+        try:
+            while len(frames) < FRAMES_PER_TURN:
+                frames.append(self._socket.recv(zmq.DONTWAIT))
+        except zmq.Again:
+            pass
+        return frames
+
+    def _read_monitor(self) -> None:
+        try:
+            while True:
+                event, _ = _EVENT.unpack(self._monitor.recv_multipart(zmq.DONTWAIT)[0])
+                self.is_lost = self.is_lost or bool(event & _LOST)
+        except zmq.Again:
+            pass
+
+
+def is_private(home: Home) -> bool:
+    """Return whether the runtime directory is ours alone, so that nobody else can have put a socket into it."""
+    try:
+        found = home.runtime.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o077
+
+
+def drain(fd: int) -> None:
+    """Empty the descriptor that wakes us."""
+    try:
+        os.read(fd, 8)
+    except BlockingIOError:
+        pass

@@ -1,0 +1,521 @@
+"""The thread that ships the outbox and brings back results, one per application and process.
+
+It sleeps unless there is something to do: tasks nobody confirmed, results somebody waits for, questions. Invariant: a task
+leaves the outbox only by a CONFIRM or a WELCOME that covers its number, so the link may lose its connection, its broker or
+its life at any moment. It has no supervisor; its callers are: `wake` starts it again if it is gone.
+
+    disconnected --(hub.json names a living broker)--> HELLO sent --(WELCOME)--> connected --(lost)--> disconnected
+
+A race that matters, between a caller (C) and this thread (T): T finds nothing to ship; C appends and sees T awake, so it
+doesn't write to the wake-up descriptor; T goes to sleep and the task lies there. Therefore T first says that it sleeps,
+then looks once more, and only then sleeps.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from actorq.client.questions import Confirmations, Questions
+from actorq.errors import ActorqError, BrokerUnavailable, QueueFull, StoreFull
+from actorq.log import get_logger
+from actorq.messages.ids import format_task_id, parse_task_id
+from actorq.messages.states import NUMBERS, UNKNOWN
+from actorq.messages.task import ResultRecord
+from actorq.messages.wire import (
+    ANSWER,
+    BYE,
+    CONFIRM,
+    HELLO,
+    PROTOCOL,
+    PUT,
+    REFUSED,
+    RESULTS,
+    WATCH,
+    WELCOME,
+    Answer,
+    Confirm,
+    Hello,
+    Refused,
+    Results,
+    Watch,
+    Welcome,
+)
+from actorq.transport.rendezvous import read_rendezvous
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import zmq
+
+    from actorq.client.connection import Connection
+    from actorq.client.inbox import Inbox
+    from actorq.client.outbox import Outbox
+    from actorq.transport.paths import Home
+
+__all__ = ["Link"]
+
+log = get_logger(__name__)
+
+FRAME_TASKS: Final = 4_096  # keeps the broker's turn for one frame short
+FRAME_BYTES: Final = 1 << 20
+WINDOW_TASKS: Final = 65_536  # in flight, unconfirmed
+WINDOW_BYTES: Final = 32 << 20
+FULL_BATCH: Final = 256  # worth a frame of their own while others are in flight
+GATHER_S: Final = 0.001  # how long fewer than that wait for company
+BACKOFF_S: Final = (0.02, 0.5)
+WELCOME_S: Final = 5.0
+STALL_S: Final = 5.0  # without a confirmation: warn; without a result: ask again
+RECHECK_S: Final = 2.0  # silence after which the rendezvous is looked at again
+SLEEPS: Final = 3600.0
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+
+
+def pack_put(records: list[bytes]) -> bytes:
+    """Return the PUT frame of records that are encoded already."""
+    count = len(records)
+    header = bytes((0x90 | count,)) if count < 16 else b"\xdc" + count.to_bytes(2, "big")  # noqa: PLR2004
+    return b"".join((PUT, b"\x91", header, *records))
+
+
+class Link:
+    """Start it with `wake`; everything else is safe to call from any thread unless it says otherwise."""
+
+    def __init__(self, home: Home, outbox: Outbox, inbox: Inbox, hint: str = "") -> None:
+        self.home, self.outbox, self.inbox, self.hint = home, outbox, inbox, hint
+        self.questions, self.confirmations = Questions(), Confirmations()
+        self.is_connected = False  # after WELCOME
+        self.is_hopeless = False  # the last look found nobody to connect to
+        self.epoch = 0
+        self.turned_away = ""  # why, if a broker did
+        self.refusal: tuple[int, Exception] | None = None
+        self._thread: threading.Thread | None = None
+        self._start_lock = threading.Lock()
+        self._wake_fd = -1
+        self._asleep = False
+        self._stop_at: float | None = None
+        self._connection: Connection | None = None
+        self._context: zmq.Context[zmq.Socket[bytes]] | None = None
+        self._hello_outbox = 0
+        self._next_try_at = 0.0
+        self._backoff_s = BACKOFF_S[0]
+        self._heard_at = self._progress_at = self._pending_since = 0.0
+        self._refused_until = 0.0
+        self._may_ship = True
+        self._has_warned = False
+
+    # -- callers ------------------------------------------------------------------------------------------------------
+
+    def wake(self) -> None:
+        """Have the thread look for work; start it if there is none. Cheap while it is awake."""
+        if self._thread is None:
+            self._start()
+        elif self._asleep:
+            self._asleep = False
+            os.eventfd_write(self._wake_fd, 1)
+
+    def ensure(self) -> None:
+        """Have a thread: one that died is replaced."""
+        if self._thread is None:
+            self._start()
+
+    def ask(self, command: str, arguments: dict[str, Any], timeout_s: float = 5.0, *, repeat: bool = False) -> Any:
+        """Return the broker's answer. `repeat`: ask again if the broker goes away meanwhile (harmless to ask twice).
+
+        Raises:
+            BrokerUnavailable: no answer within `timeout_s`, or the broker went away.
+            ActorqError: it answered that it can't; the message is its own.
+        """
+        question = self.questions.file(command, arguments, repeat=repeat)
+        try:
+            self.wake()
+            question.lock.acquire(timeout=timeout_s)
+        finally:
+            self.questions.withdraw(question)
+        if question.answer is None:
+            raise self.unavailable(timeout_s)
+        if question.answer.error:
+            raise ActorqError(question.answer.error)
+        return question.answer.data
+
+    def wait_confirmed(self, number: int, timeout_s: float) -> None:
+        """Wait until the broker has committed `number` and all before it.
+
+        Raises:
+            BrokerUnavailable: nobody did within `timeout_s`; the task stays in the outbox.
+            QueueFull, StoreFull: the broker refuses it for now; the task stays in the outbox.
+        """
+        if self.outbox.confirmed >= number:
+            return
+        refusal = self.refusal
+        if refusal is not None and number >= refusal[0]:
+            raise refusal[1]
+        self.wake()
+        if not self.confirmations.wait(number, timeout_s, lambda: self.outbox.confirmed >= number):
+            raise self.unavailable(timeout_s)
+
+    def unavailable(self, waited_s: float) -> BrokerUnavailable:
+        """Return the error that says whom we tried."""
+        hint = self.turned_away or f"start one with: actorq node -A {self.hint or 'yourmodule'}"
+        return BrokerUnavailable(str(self.home.path), waited_s, hint)
+
+    def stop(self, timeout_s: float) -> None:
+        """Ship what is there within `timeout_s`, say goodbye, end the thread."""
+        thread = self._thread
+        if thread is None:
+            return
+        self._stop_at = time.monotonic() + timeout_s
+        self.wake()
+        if thread is not threading.current_thread():
+            thread.join(timeout_s + 1.0)
+
+    def abandon(self) -> None:
+        """In a forked child: the thread isn't here, and its sockets must not be touched."""
+        _left_behind.append((self._connection, self._context))
+        if self._wake_fd >= 0:
+            os.close(self._wake_fd)
+            self._wake_fd = -1
+
+    def _start(self) -> None:
+        with self._start_lock:
+            if self._thread is not None:
+                return
+            if self._wake_fd < 0:
+                self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+            self._asleep = False
+            self._thread = threading.Thread(target=self._run, name="actorq-link", daemon=True)
+            self._thread.start()
+
+    # -- the thread ---------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            while not self._is_done():
+                try:
+                    self._turn()
+                except Exception as error:
+                    log.exception("link_failed", home=str(self.home.path), reason=str(error))
+                    self._disconnect()
+            self._say_goodbye()
+        finally:
+            # Whoever appends next finds no thread and starts one.
+            self._thread = None
+            self.outbox.wake_at = 0
+
+    def _is_done(self) -> bool:
+        if self._stop_at is None:
+            return False
+        nothing_left = not self.outbox.unconfirmed
+        return nothing_left or self.is_hopeless or time.monotonic() >= self._stop_at
+
+    def _has_work(self) -> bool:
+        return bool(self.outbox.unconfirmed or self.inbox.has_waiters or self.questions)
+
+    def _turn(self) -> None:
+        """Do what can be done, then wait for more."""
+        now = time.monotonic()
+        if self._connection is None and self._has_work() and now >= self._next_try_at:
+            self._connect(now)
+        if self._connection is None:
+            self._wait_alone(now)
+            return
+        if self.is_connected:
+            self._send_requests()
+            self._ship(now)
+        # First say that we sleep, then look again, then sleep.
+        self._asleep = True
+        timeout_s = self._plan_wait(time.monotonic())
+        frames = self._connection.wait(timeout_s)
+        self._asleep = False
+        for frame in frames:
+            self._take(frame)
+        self._check(time.monotonic())
+
+    def _connect(self, now: float) -> None:
+        found = read_rendezvous(self.home)
+        from actorq.client import connection  # noqa: PLC0415  loads zmq, which whoever only defines tasks never needs
+
+        if found is None or not connection.is_private(self.home):
+            self.is_hopeless = True
+            self._back_off(now)
+            return
+        import zmq  # noqa: PLC0415
+
+        self.is_hopeless = False
+        if self._context is None:
+            self._context = zmq.Context()
+        self._connection = connection.Connection(self._context, found.endpoint, self._wake_fd)
+        # Who only asks doesn't need its outbox registered.
+        self._hello_outbox = self.outbox.outbox_id if self.outbox.last else 0
+        self._connection.send(HELLO + _encode(Hello(PROTOCOL, "client", os.getpid(), self._hello_outbox)))
+        self._heard_at = now
+        self.outbox.disarm()
+
+    def _back_off(self, now: float) -> None:
+        self._next_try_at = now + self._backoff_s
+        self._backoff_s = min(BACKOFF_S[1], self._backoff_s * 2)
+
+    def _wait_alone(self, now: float) -> None:
+        """Wait without a connection: for the next attempt, or for something to do."""
+        self._asleep = True
+        if self._has_work():
+            self.outbox.disarm()
+            self._warn_if_stalled(now)
+            timeout_s = self._next_try_at - now
+        else:
+            self._backoff_s, self._next_try_at, self._progress_at = BACKOFF_S[0], 0.0, 0.0
+            timeout_s = SLEEPS if self.outbox.arm(1) and not self._has_work() else 0.0
+        if self._stop_at is not None:
+            timeout_s = min(timeout_s, self._stop_at - now)
+        _wait_readable(self._wake_fd, timeout_s)
+        self._asleep = False
+
+    def _disconnect(self) -> None:
+        """Drop the connection; everything unconfirmed is unsent again."""
+        connection, self._connection = self._connection, None
+        self.is_connected = False
+        now = time.monotonic()
+        self._back_off(now)
+        if connection is not None:
+            connection.close()
+        self.outbox.rewind()
+        self.questions.restart()
+
+    def _send_requests(self) -> None:
+        """Send WATCHes and ASKs that callers filed."""
+        connection, inbox = self._connection, self.inbox
+        assert connection is not None
+        while inbox.ranges and self._hello_outbox:
+            connection.send(WATCH + _encode(Watch(*inbox.ranges.popleft())))
+        if inbox.ids:
+            ids = [inbox.ids.popleft() for _ in range(len(inbox.ids))]
+            connection.send(WATCH + _encode(Watch(1, 0, ids)))
+            self._ask_about(list(ids))
+        while self.questions.to_send:
+            question = self.questions.to_send.popleft()
+            if self.questions.is_open(question):
+                connection.send(question.frame)
+
+    def _ship(self, now: float) -> None:
+        outbox, connection = self.outbox, self._connection
+        assert connection is not None
+        if outbox.last and not self._hello_outbox:
+            # We said that we only ask; now there are tasks. Introduce ourselves again.
+            self._next_try_at = now
+            connection.is_lost = True
+            return
+        if now < self._refused_until or not outbox.unsent:
+            return
+        in_flight = outbox.sent - outbox.confirmed
+        if in_flight and not self._may_ship and outbox.unsent < FULL_BATCH:
+            self._pending_since = self._pending_since or now
+            if now - self._pending_since < GATHER_S:
+                return
+        self._may_ship, self._pending_since = False, 0.0
+        while self._has_room() and (records := outbox.take(FRAME_TASKS, FRAME_BYTES)):
+            connection.send(pack_put(records))
+        self._progress_at = self._progress_at or now
+
+    def _has_room(self) -> bool:
+        outbox = self.outbox
+        return outbox.sent - outbox.confirmed < WINDOW_TASKS and outbox.inflight_bytes < WINDOW_BYTES
+
+    def _plan_wait(self, now: float) -> float:
+        """Arm the outbox and return how long to sleep. Called after we said that we sleep."""
+        connection, outbox = self._connection, self.outbox
+        assert connection is not None
+        if connection.is_lost or (self.is_connected and (self.inbox.ids or self.questions.to_send)):
+            return 0.0
+        if self.is_connected and self.inbox.ranges and self._hello_outbox:
+            return 0.0
+        if not self.is_connected:
+            return max(0.0, min(WELCOME_S - (now - self._heard_at), self._until_stop(now)))
+        timeout_s = min(self._until_stop(now), self._until_stalled(now))
+        if now < self._refused_until:
+            outbox.disarm()
+            return min(timeout_s, self._refused_until - now)
+        if not self._has_room():
+            outbox.disarm()
+            return timeout_s
+        if outbox.sent == outbox.confirmed or not self._pending_since:
+            return timeout_s if outbox.arm(1) else 0.0
+        return min(timeout_s, self._pending_since + GATHER_S - now) if outbox.arm(FULL_BATCH) else 0.0
+
+    def _until_stop(self, now: float) -> float:
+        return SLEEPS if self._stop_at is None else max(0.0, self._stop_at - now)
+
+    def _until_stalled(self, now: float) -> float:
+        if self._has_work():
+            return RECHECK_S
+        return SLEEPS
+
+    # -- what the broker says -----------------------------------------------------------------------------------------
+
+    def _take(self, frame: bytes) -> None:
+        self._heard_at = time.monotonic()
+        handler = _HANDLERS.get(frame[:1])
+        if handler is None:
+            log.warning("frame_ignored", kind=repr(frame[:1]), home=str(self.home.path))
+            return
+        decode, apply = handler
+        apply(self, decode(memoryview(frame)[1:]))
+
+    def _on_welcome(self, welcome: Welcome) -> None:
+        if welcome.error or welcome.protocol != PROTOCOL:
+            self.turned_away = welcome.error or f"it speaks protocol {welcome.protocol}, this client {PROTOCOL}"
+            log.warning("client_turned_away", home=str(self.home.path), reason=self.turned_away)
+            assert self._connection is not None
+            self._connection.is_lost = True
+            return
+        self.turned_away, self.epoch, self.is_connected = "", welcome.epoch, True
+        self._backoff_s, self._refused_until, self._may_ship = BACKOFF_S[0], 0.0, True
+        if self._hello_outbox:
+            self._on_confirm(Confirm(welcome.taken))
+        self.inbox.ask_again()
+
+    def _on_confirm(self, confirm: Confirm) -> None:
+        self._may_ship = True
+        if self.outbox.confirm(confirm.number):
+            self.refusal, self._refused_until, self._has_warned = None, 0.0, False
+            self._progress_at = time.monotonic() if self.outbox.unconfirmed else 0.0
+            self.confirmations.confirm(self.outbox.confirmed)
+
+    def _on_refused(self, refused: Refused) -> None:
+        self.outbox.rewind(refused.number)
+        self._refused_until = time.monotonic() + max(refused.retry_in_s, GATHER_S)
+        error = make_refusal(refused, self.home)
+        self.refusal = refused.number, error
+        self._may_ship = True
+        self.confirmations.refuse(refused.number, error)
+
+    def _on_results(self, results: Results) -> None:
+        if results.records:
+            self.inbox.deliver([(record.key, record) for record in results.records])
+        if results.foreign:
+            self.inbox.deliver(results.foreign)
+
+    def _on_answer(self, answer: Answer) -> None:
+        self.questions.settle(answer)
+
+    # -- when nothing happens -----------------------------------------------------------------------------------------
+
+    def _check(self, now: float) -> None:
+        """Notice a lost connection, a silent broker, a stalled outbox and waiters without news."""
+        connection = self._connection
+        if connection is None:
+            return
+        silent_s = now - self._heard_at
+        if not connection.is_lost and silent_s > (RECHECK_S if self.is_connected else WELCOME_S):
+            connection.is_lost = not self.is_connected or self._has_moved()
+        if connection.is_lost:
+            self._disconnect()
+            return
+        self._warn_if_stalled(now)
+        if self.is_connected and self.inbox.has_waiters:
+            stale = self.inbox.find_stale(now - STALL_S)
+            if stale:
+                self.inbox.ask_again(stale)
+                self._ask_about([key for key in stale if self._may_be_unknown(key)][:1000])
+
+    def _has_moved(self) -> bool:
+        found = read_rendezvous(self.home)
+        return found is not None and self._connection is not None and found.endpoint != self._connection.endpoint
+
+    def _warn_if_stalled(self, now: float) -> None:
+        if not self.outbox.unconfirmed:
+            self._progress_at = 0.0
+            return
+        self._progress_at = self._progress_at or now
+        if now - self._progress_at < STALL_S or self._has_warned:
+            return
+        self._has_warned = True
+        log.warning(
+            "outbox_not_confirmed",
+            home=str(self.home.path),
+            tasks=self.outbox.unconfirmed,
+            waited_s=round(now - self._progress_at, 1),
+            hint=str(self.unavailable(now - self._progress_at)),
+        )
+
+    def _may_be_unknown(self, key: int | str) -> bool:
+        return isinstance(key, str) or key <= self.outbox.confirmed
+
+    def _ask_about(self, keys: list[int | str] | list[str]) -> None:
+        """Find out which of these the broker doesn't know at all, and end the wait for them."""
+        if not keys:
+            return
+        by_id = {key if isinstance(key, str) else format_task_id(self.outbox.outbox_id, key): key for key in keys}
+
+        def end_unknown(answer: Answer) -> None:
+            if answer.error or not isinstance(answer.data, dict):
+                return
+            unknown = [
+                (key, ResultRecord(0, NUMBERS[UNKNOWN]))
+                for task_id, key in by_id.items()
+                if (answer.data.get(task_id) or {}).get("state") == UNKNOWN and not self._is_waiting_elsewhere(task_id)
+            ]
+            self.inbox.end(unknown)
+
+        self.questions.file("task_state", {"ids": list(by_id)}, end_unknown)
+
+    def _is_waiting_elsewhere(self, task_id: str) -> bool:
+        """Return whether the task lies in an outbox of this home: accepted, only not by the broker yet."""
+        from actorq.client.orphans import holds  # noqa: PLC0415
+
+        parsed = parse_task_id(task_id)
+        return parsed is not None and holds(self.home, *parsed)
+
+    def _say_goodbye(self) -> None:
+        connection, self._connection = self._connection, None
+        was_connected, self.is_connected = self.is_connected, False
+        if connection is not None:
+            if was_connected:
+                connection.send(BYE)
+            connection.close(linger_ms=100)
+        context, self._context = self._context, None
+        if context is not None:
+            context.term()
+
+
+_left_behind: Final[list[object]] = []  # a parent's sockets: collecting them in the child would touch them
+
+
+def make_refusal(refused: Refused, home: Home) -> Exception:
+    """Return the typed error that a REFUSED frame means."""
+    if refused.error == "StoreFull":
+        return StoreFull(str(home.path))
+    if refused.error == "QueueFull":
+        error = QueueFull.__new__(QueueFull, refused.detail)
+        error.queue, error.limit, error.unit = str(home.path), 0, "tasks"
+        return error
+    return BrokerUnavailable(str(home.path), 0.0, f"it refused: {refused.error}: {refused.detail}")
+
+
+def _wait_readable(fd: int, timeout_s: float) -> None:
+    import select  # noqa: PLC0415
+
+    poller = select.poll()
+    poller.register(fd, select.POLLIN)
+    if poller.poll(max(0, int(timeout_s * 1000 + 0.999))):
+        try:
+            os.read(fd, 8)
+        except BlockingIOError:
+            return
+
+
+def _decoder(kind: Any) -> Callable[[Any], Any]:
+    return msgspec.msgpack.Decoder(kind).decode
+
+
+_HANDLERS: Final[dict[bytes, tuple[Callable[[Any], Any], Callable[[Link, Any], None]]]] = {
+    WELCOME: (_decoder(Welcome), Link._on_welcome),
+    CONFIRM: (_decoder(Confirm), Link._on_confirm),
+    REFUSED: (_decoder(Refused), Link._on_refused),
+    RESULTS: (_decoder(Results), Link._on_results),
+    ANSWER: (_decoder(Answer), Link._on_answer),
+}

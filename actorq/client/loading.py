@@ -1,0 +1,93 @@
+"""Find an application by what was given as `-A`: `tasks`, `tasks:app`, `pkg.mod:attr`.
+
+Invariant: whatever is wrong becomes one line that says where; the working directory counts as a place to import from, as
+it does for `python -m`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+from typing import TYPE_CHECKING, Any
+
+from actorq.errors import ConfigError
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from actorq.app import App
+
+__all__ = ["import_module", "load_app"]
+
+
+def load_app(spec: str) -> App:
+    """Return the application that `spec` names: `module:attribute`, or a module with `app` or with a single App.
+
+    Raises:
+        ConfigError: the module can't be imported, or there is no such application in it.
+    """
+    from actorq.app import App  # noqa: PLC0415  this is the one place that goes from a name to an App
+
+    name, colon, attribute = spec.partition(":")
+    module = import_module(name)
+    if colon:
+        found = _get_attribute(module, attribute, spec)
+        if not isinstance(found, App):
+            raise ConfigError(f"expected {spec} to be an actorq.App, got {type(found).__qualname__}")
+        return found
+    if isinstance(getattr(module, "app", None), App):
+        app: App = module.app
+        return app
+    apps = {key: value for key, value in vars(module).items() if isinstance(value, App)}
+    if len(set(apps.values())) == 1:
+        return next(iter(apps.values()))
+    if not apps:
+        raise ConfigError(f"expected an actorq.App in module {name}, got none; name it: {name}:attribute")
+    choices = " or ".join(f"{name}:{key}" for key in sorted(apps))
+    raise ConfigError(f"expected one actorq.App in module {name}, got {len(apps)}; choose {choices}")
+
+
+def import_module(name: str) -> ModuleType:
+    """Import a module, from the working directory, too.
+
+    Raises:
+        ConfigError: the name is no module's, or its code raised; names the exception and the line.
+    """
+    here = os.getcwd()
+    if here not in sys.path and "" not in sys.path:
+        sys.path.insert(0, here)
+    if not name or not all(part.isidentifier() for part in name.split(".")):
+        hint = f"; did you mean {name.removesuffix('.py').replace('/', '.')!r}?" if name.endswith(".py") else ""
+        raise ConfigError(f"expected a module's name like 'tasks' or 'package.tasks:app', got {name!r}{hint}")
+    try:
+        return importlib.import_module(name)
+    except Exception as error:
+        raise ConfigError(f"can't import {name}: {_describe(error, name)}") from error
+    except SystemExit as error:
+        raise ConfigError(f"can't import {name}: it called sys.exit({error.code!r})") from error
+
+
+def _get_attribute(module: ModuleType, path: str, spec: str) -> Any:
+    found: Any = module
+    for part in path.split("."):
+        if not hasattr(found, part):
+            raise ConfigError(f"can't load {spec}: {getattr(found, '__name__', path)} has no attribute {part!r}")
+        found = getattr(found, part)
+    return found
+
+
+def _describe(error: Exception, name: str) -> str:
+    """Return one line: the exception, and the deepest line of the user's code that it came from."""
+    text = f"{type(error).__name__}: {error}".splitlines()[0]
+    if isinstance(error, ModuleNotFoundError) and error.name and (name == error.name or name.startswith(error.name + ".")):
+        return f"{text} (looked in {os.getcwd()} and sys.path)"
+    if isinstance(error, SyntaxError):
+        return f"{text.partition(' (')[0]} (at {error.filename}:{error.lineno})"
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith("<frozen") and frame.filename not in (__file__, importlib.__file__)
+    ]
+    return f"{text} (at {frames[-1].filename}:{frames[-1].lineno})" if frames else text
