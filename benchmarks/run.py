@@ -55,7 +55,9 @@ SYSTEMS: Final = (
         "kill; power: 1 s lost",
         "as delivered it acknowledges before the run: a killed process loses its task",
     ),
-    Entry("benchmarks.peers.dramatiq_redis", "Dramatiq + Redis", "kill; power: 1 s lost"),
+    Entry(
+        "benchmarks.peers.dramatiq_redis", "Dramatiq + Redis", "kill; power: 1 s lost", "two processes of eight threads"
+    ),
     Entry("benchmarks.peers.huey_sqlite", "Huey + SQLite", "kill and power loss", "polls every 1 ms, not 100 ms"),
     Entry("benchmarks.peers.taskiq_zmq", "Taskiq + ZeroMQ", "nothing", "one worker process; results in Redis"),
     Entry("benchmarks.peers.process_pool", "ProcessPoolExecutor", "nothing", "standard library"),
@@ -80,7 +82,8 @@ class Measure:
 
 def show_rate(value: float) -> str:
     """Return tasks/s to three figures."""
-    return f"{round(value, 2 - len(str(int(value))) + 1):,.0f}" if value >= 1 else f"{value:.2f}"
+    whole_digits = len(str(int(value)))
+    return f"{round(value, 3 - whole_digits):,.{max(0, 3 - whole_digits)}f}"
 
 
 MEASURES: Final = (
