@@ -1,6 +1,6 @@
 """Dramatiq on Redis with results in the same Redis; two processes with the eight threads each that it starts by itself.
 
-With one thread a process it fetches two messages at a time and does a fifth of this.
+With one thread a process it fetches two messages at a time and drains a fifth as fast.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ def test_importing_actorq_does_not_import(module):
 
 @pytest.mark.parametrize("room", ["node", "engine", "slot", "supervisor", "cli", "testing"])
 def test_a_process_that_only_calls_tasks_never_imports(room):
-    code = f"import actorq, sys; print([name for name in sys.modules if name.startswith('actorq.{room}')])"
+    code = f"import actorq, sys; print([name for name in sys.modules if (name + '.').startswith('actorq.{room}.')])"
     assert run_python(code).strip() == "[]"
 
 

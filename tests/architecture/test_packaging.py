@@ -45,3 +45,18 @@ def test_the_reference_lists_exactly_the_settings():
     page = (ROOT / "docs" / "reference" / "configuration.md").read_text()
     section = page.split("\n## ")[0]
     assert sorted(NAME.findall(section)) == sorted(Settings().as_dict())
+
+
+def test_the_reference_lists_exactly_the_verbs():
+    from actorq.cli.main import VERBS
+
+    page = (ROOT / "docs" / "reference" / "cli.md").read_text()
+    assert NAME.findall(page.split("\n## ")[0]) == sorted(VERBS)
+
+
+def test_the_reference_lists_every_option_of_a_node():
+    from actorq.cli.node import node
+
+    page = (ROOT / "docs" / "reference" / "cli.md").read_text()
+    options = {name for option in node.params for name in option.opts if name.startswith("--")}
+    assert [name for name in sorted(options) if f"`{name}`" not in page] == []
