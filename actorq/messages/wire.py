@@ -6,7 +6,7 @@ nothing else before WELCOME; frames of an older broker epoch can't arrive, becau
 
     client → broker   HELLO PUT WATCH ASK BYE           broker → client   WELCOME CONFIRM REFUSED RESULTS ANSWER
     slot   → broker   HELLO DONE                        broker → slot     WELCOME TASKS RETIRE
-    node   → broker   HELLO SLOT_DIED ANSWER            broker → node     WELCOME ASK
+    node   → broker   HELLO SLOT_DIED RETIRE ANSWER     broker → node     WELCOME ASK
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ __all__ = [
     "Refused",
     "Rendezvous",
     "Results",
+    "Retire",
     "SlotDied",
     "Tasks",
     "Watch",
@@ -166,6 +167,12 @@ class Done(msgspec.Struct, array_like=True):
     reports: list[Report]
 
 
+class Retire(msgspec.Struct, array_like=True):
+    """The slot `name` is to end after its present task: a node tells the broker, and the broker tells the slot."""
+
+    name: str
+
+
 class SlotDied(msgspec.Struct, array_like=True):
     """A node says that its slot `name` is dead and reaped; `cause` reads like "SIGKILL" or "exit code 3"."""
 
@@ -182,3 +189,4 @@ class Rendezvous(msgspec.Struct):
     endpoint: str
     pid: int
     node: str
+    home: str = ""

@@ -28,12 +28,15 @@ import fcntl
 import mmap
 import os
 import struct
-from pathlib import Path
-from typing import Final, NamedTuple
+import time
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
 from actorq.messages.task import Report
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["RING_BYTES", "Line", "LineView", "Remains", "Start", "trace_path"]
 
@@ -272,8 +275,7 @@ class LineView:
 
         Whoever wants to know what had started before waits 2 ms, then reads `executing`.
         """
-        if token > self._words[FENCE]:
-            self._words[FENCE] = token
+        self._words[FENCE] = max(token, self._words[FENCE])
 
     def is_alive(self) -> bool:
         """Return whether the slot's process still holds its lock."""
@@ -307,6 +309,18 @@ class LineView:
                 break  # else the slot may have overwritten what was read
         return [_decoder.decode(record) for record in records or ()]
 
+    def running_s(self) -> float:
+        """Return for how long the present run has been going on; 0.0 between two runs."""
+        if not self._words[KEY]:
+            return 0.0
+        return max(0.0, (time.monotonic_ns() - self._words[_STARTED]) / 1e9)
+
+    def has_unprotected_reports(self, received: int) -> bool:
+        """Return whether a report from the sequence number `received` on was too big for the ring: only frames have it."""
+        head, number = self._words[_HEAD], self._words[_FIRST]
+        records = self._records(head, self._words[_TAIL], keep_marks=True) or ()
+        return any(not record and place >= received for place, record in enumerate(records, number))
+
     def remains(self) -> Remains:
         """Return what a dead slot left; a delivery that is both reported and executing counts as reported."""
         reports = self.unsettled_reports()
@@ -315,7 +329,7 @@ class LineView:
             executing = None
         return Remains(reports, executing)
 
-    def _records(self, head: int, tail: int) -> list[bytes] | None:
+    def _records(self, head: int, tail: int, *, keep_marks: bool = False) -> list[bytes] | None:
         """Return the records between two byte counts; None where they aren't a chain of records."""
         if not 0 <= tail - head <= RING_BYTES:
             return None
@@ -328,7 +342,7 @@ class LineView:
             offset += _LENGTH_BYTES
             if offset + size > len(ring):
                 return None
-            if size:
+            if size or keep_marks:
                 records.append(ring[offset : offset + size])
             offset += size
         return records

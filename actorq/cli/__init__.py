@@ -1,0 +1,1 @@
+"""The `actorq` command: one module a group of verbs, `common` for what they share."""

@@ -1,0 +1,76 @@
+"""The entry point, and which module has which verb. A verb's module is imported when the verb is used."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import sys
+from typing import Any, Final
+
+import click
+
+from actorq import __version__
+from actorq.cli.common import common_options
+
+__all__ = ["cli", "main"]
+
+VERBS: Final = {
+    "call": ("actorq.cli.tasks", "call", "Send a task and print its result."),
+    "health": ("actorq.cli.watch", "health", "Say whether a node answers; for probes."),
+    "inspect": ("actorq.cli.watch", "inspect", "Ask nodes what they do: ping, active, reserved, …"),
+    "node": ("actorq.cli.node", "node", "Start a node that runs tasks."),
+    "report": ("actorq.cli.watch", "report", "Print versions and settings, for bug reports."),
+    "result": ("actorq.cli.tasks", "result", "Print the result of a task."),
+    "status": ("actorq.cli.watch", "status", "Show nodes, slots and queues of a home."),
+    "tree": ("actorq.cli.watch", "tree", "Show the live supervision tree."),
+}
+
+EPILOG: Final = (
+    "Exit codes: 0 clean, 1 crash, 2 usage, 3 configuration or import, 4 store locked or not usable, 5 store damaged, "
+    "6 drain timed out, 69 nobody answered."
+)
+
+
+class Verbs(click.Group):
+    """Loads a verb's module when it is needed, and suggests the nearest verb for a wrong one."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's signature
+        """Return the verbs, sorted."""
+        return sorted(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import the verb, or return None."""
+        if cmd_name not in VERBS:
+            return None
+        module, name, _ = VERBS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """Suggest the nearest verb for one that doesn't exist."""
+        if args and args[0] not in VERBS and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], VERBS, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else f" Verbs: {', '.join(sorted(VERBS))}."
+            ctx.fail(f"No such command {args[0]!r}.{hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List the verbs without importing their modules."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(verb, text) for verb, (_, _, text) in sorted(VERBS.items())])
+
+
+@click.command(cls=Verbs, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "-V", "--version", prog_name="actorq")
+@common_options
+def cli(common: Any) -> None:  # noqa: ARG001  kept in the context for the verbs
+    """Run tasks in nodes, and see what they do."""
+
+
+def main() -> None:
+    """Run the command line."""
+    sys.exit(cli(auto_envvar_prefix="ACTORQ"))
+
+
+if __name__ == "__main__":
+    main()

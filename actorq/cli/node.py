@@ -1,0 +1,45 @@
+"""`actorq node`: starts a node in this process."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from actorq.cli.common import Common, common_options, with_errors
+from actorq.config import DURABILITIES, POOLS
+from actorq.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["node"]
+
+
+@click.command()
+@common_options
+@click.option("-c", "--concurrency", type=click.IntRange(0, 1024), metavar="N", help="Slots; default: one a processor.")
+@click.option("-P", "--pool", type=click.Choice(POOLS), help="What a slot is.")
+@click.option("-n", "--name", metavar="NAME", help="The node's name; default: node<pid>@<host>.")
+@click.option("-l", "--loglevel", default="info", metavar="LEVEL", help="debug, info, warning or error.")
+@click.option("--durability", type=click.Choice(DURABILITIES), help="What a confirmed task survives.")
+@click.option("--drain-timeout", "drain_timeout_s", type=click.FloatRange(0), metavar="SECONDS", help="Grace at the end.")
+@with_errors
+def node(common: Common, /, name: str | None, loglevel: str, **settings: Any) -> None:
+    """Start a node: it runs the tasks of an application.
+
+    The first node of a home owns the store and is its hub; others join it, and one takes over when it ends.
+    """
+    from actorq.cli.logs import configure_logs  # noqa: PLC0415  structlog is slow to import
+
+    if not common.app:
+        raise ConfigError("expected an application, got none; say which with -A MODULE or ACTORQ_APP")
+    configure_logs(loglevel, as_json=common.as_json)
+    from actorq.node.launch import NodeOptions, run_node  # noqa: PLC0415  the other verbs don't need a node
+
+    given: Mapping[str, Any] = {key: value for key, value in settings.items() if value is not None}
+    options = NodeOptions(common.app, name, common.home, common.broker, given)
+    code = run_node(options, lambda text: click.echo(text, err=True))
+    sys.stdout.flush()
+    sys.exit(code)

@@ -1,0 +1,1 @@
+"""One node: its component graph, and each component in a file of its own."""

@@ -1,0 +1,709 @@
+"""The data plane: one ROUTER socket where outboxes hand in tasks and slots take them.
+
+Pinned; permanent; requires the store. It carries batches between sockets, the ledger (which decides) and the store (which
+remembers), and decodes headers only: what a task was called with and what it returned pass through as bytes.
+
+Order of things, per batch: receive → dispatch → commit → confirm. Confirmations and results go out after the commit,
+never before. Dispatch doesn't wait for the commit: until then the task is still in its sender's outbox.
+
+A crash costs nothing that was confirmed: a new broker starts with a new epoch and a new socket path, reads from the
+slots' line files what they finished and what they run (`recovery`), and everybody else connects again.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+import msgspec
+import zmq
+
+from actorq.actors import IGNORE, Actor
+from actorq.log import get_logger
+from actorq.messages import wire
+from actorq.messages.ids import NUMBER_BITS, make_key, parse_task_id
+from actorq.messages.states import UNKNOWN
+from actorq.node.balance import PATIENCE_S, RECALL_WAIT_S, SlotLoad, plan_recalls
+from actorq.node.credit import fair_share
+from actorq.node.ledger import Ledger, SlotDesk
+from actorq.node.messages import (
+    BeginEpoch,
+    Commit,
+    CommitRefused,
+    Committed,
+    EngineCall,
+    Fetch,
+    Fetched,
+    Forward,
+    Lease,
+    Leased,
+    LookedUp,
+    LookUp,
+    NodeAnswer,
+    OrphanSafe,
+    OrphanTasks,
+    OutboxLeft,
+    Register,
+    Registered,
+    Reply,
+    Request,
+    Snapshot,
+    Woken,
+)
+from actorq.node.peers import ClientPeer, NodePeer, Peer, SlotPeer
+from actorq.node.questions import describe_record, describe_slot, describe_stored, describe_task
+from actorq.node.recovery import read_lines
+from actorq.node.subscriptions import Subscriptions, split_results
+from actorq.slot.line import LineView
+from actorq.transport.rendezvous import remove_rendezvous, write_rendezvous
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actorq.actors import ActorRef, Ignored, NameRef, Timer
+    from actorq.config import Settings
+    from actorq.engine.protocol import Receipt
+    from actorq.node.hub_lock import HubLock
+    from actorq.node.ledger import Sealed
+    from actorq.transport.paths import Home
+
+__all__ = ["Broker"]
+
+log = get_logger(__name__)
+
+# When the store is idle a commit starts at once, unless the last one was large: then more is about to come, and a
+# transaction of hundreds costs little more than one of ten.
+SMALL_COMMIT: Final = 16
+FULL_COMMIT: Final = 256
+COMMIT_PAUSE_S: Final = 0.004
+MAX_FRAME_BYTES: Final = 256 << 20
+SOCKET_QUEUE: Final = 10_000  # frames for one peer that doesn't read; beyond, its results wait in the store
+FULL_RETRY_S: Final = 1.0
+LOOK_S: Final = 0.5  # how long a finished task may wait behind a long one before its report is fetched
+DEATH_NOTE_S: Final = 0.25  # how long a slot's node may take to say what killed it
+
+
+class _Flush:
+    """Timer: commit what waits."""
+
+
+class _Retry:
+    """Timer: the disk was full; try again."""
+
+
+class _Balance:
+    """Timer: look whether a slot sits on work that another could do."""
+
+
+class _Recalled:
+    """Timer: the fence that was put up for this slot is seen by now."""
+
+    __slots__ = ("peer",)
+
+    def __init__(self, peer: SlotPeer) -> None:
+        self.peer = peer
+
+
+class _DeathNote:
+    """Timer: nobody said what killed this slot."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+class Broker(Actor):
+    """Carries tasks and results; see the module."""
+
+    pinned: ClassVar[bool] = True
+    ledger: Ledger
+
+    def init(self, *, store: NameRef, home: Home, settings: Settings, lock: HubLock, node: str) -> Ignored | None:
+        """Begin an epoch: learn what slots hold, bind a fresh path, and tell the world."""
+        if not lock.held:
+            return IGNORE
+        self.home, self.settings, self.node, self.store = home, settings, node, store
+        opened = store.ask(BeginEpoch(), timeout=60.0)
+        self.ledger = Ledger(opened, max_tasks=settings.queue_max_tasks, prefetch_s=settings.prefetch_s)
+        self.epoch = opened.epoch
+        self.subscriptions = Subscriptions()
+        self._peers: dict[bytes, Peer] = {}
+        self._clients: dict[int, ClientPeer] = {}  # by outbox number
+        self._slots: dict[str, SlotPeer] = {}
+        self._orphans: dict[int, ActorRef[Any]] = {}  # by outbox number: who empties it
+        self._registering: dict[int, list[Callable[[Registered], None]]] = {}
+        self._graves: list[LineView] = []  # lines of dead slots whose reports aren't sealed yet
+        self._graves_sealed: list[LineView] = []
+        self._committing = False
+        self._last_operations = 0
+        self._last_commit_at = 0.0
+        self._flush_timer: Timer | None = None
+        self._balance_timer: Timer | None = None
+        self._full_since: float | None = None
+        self._counts = dict.fromkeys(("refused_frames", "stale_reports", "unreachable", "recalls", "slot_deaths"), 0)
+        self._encoder = msgspec.msgpack.Encoder()
+        self._routes: dict[bytes, tuple[msgspec.msgpack.Decoder[Any], Callable[[Any, Any], None], type[Peer]]] = {
+            wire.PUT: (msgspec.msgpack.Decoder(wire.Put), self._take, ClientPeer),
+            wire.DONE: (msgspec.msgpack.Decoder(wire.Done), self._settle, SlotPeer),
+            wire.WATCH: (msgspec.msgpack.Decoder(wire.Watch), self._watch, ClientPeer),
+            wire.ASK: (msgspec.msgpack.Decoder(wire.Ask), self._ask, ClientPeer),
+            wire.ANSWER: (msgspec.msgpack.Decoder(wire.Answer), self._answer, NodePeer),
+            wire.SLOT_DIED: (msgspec.msgpack.Decoder(wire.SlotDied), self._slot_died, NodePeer),
+            wire.RETIRE: (msgspec.msgpack.Decoder(wire.Retire), self._retire, NodePeer),
+        }
+        self._hello_decoder = msgspec.msgpack.Decoder(wire.Hello)
+        self._recover()
+        self._bind()
+        return None
+
+    def _recover(self) -> None:
+        """Learn from the line files what ended, what died and what still runs; see `recovery`."""
+        now = self.clock.now()
+        found = read_lines(self.home.lines, next(self.ledger.tokens))
+        for each in found:
+            for report in each.remains.reports:
+                self.ledger.recover_report(report, now)
+        self._store_sync()  # first what ended: whatever is in the store after that hasn't
+        for each in found:
+            running, task = each.remains.executing, None
+            if running is not None:
+                task = self.store.ask(EngineCall("adopt", running), timeout=30.0)
+            if each.alive:
+                self._adopt(each.view, running, task)
+                continue
+            if task is not None and running is not None:
+                self.ledger.recover_death(task, running[1], "the end of its node", now)
+            self._graves.append(each.view)
+        self._store_sync()
+        if found:
+            log.info("slots_recovered", alive=len(self._slots), dead=len(found) - len(self._slots))
+
+    def _adopt(self, view: LineView, running: tuple[int, int] | None, task: Any) -> None:
+        desk = self.ledger.slots[view.name] = SlotDesk(view.name, pid=view.pid)
+        peer = self._slots[desk.name] = SlotPeer(routing_id=b"", pid=view.pid, desk=desk, line=view)
+        if running is not None:
+            self.ledger.adopt(desk, *running, task)
+        self._watch_process(peer)
+
+    def _store_sync(self) -> None:
+        sealed = self.ledger.seal()
+        if sealed is not None:
+            self.ledger.committed(sealed, self.store.ask(EngineCall("commit", (sealed.transaction,)), timeout=60.0))
+        self._clear(self._graves)
+
+    def _bind(self) -> None:
+        self._context = zmq.Context()
+        socket = self._socket = self._context.socket(zmq.ROUTER)
+        socket.linger = 0
+        socket.router_mandatory = 1
+        socket.sndhwm = socket.rcvhwm = SOCKET_QUEUE
+        socket.maxmsgsize = MAX_FRAME_BYTES
+        socket.heartbeat_ivl, socket.heartbeat_timeout = 1_000, 10_000
+        endpoint = self.home.endpoint(self.epoch)
+        self._path = endpoint.removeprefix("ipc://")
+        socket.bind(endpoint)
+        os.chmod(self._path, 0o600)
+        self.sockets.add(socket, self._on_frames)
+        found = wire.Rendezvous(wire.PROTOCOL, self.epoch, endpoint, os.getpid(), self.node, str(self.home.path))
+        write_rendezvous(self.home, found)
+
+    def terminate(self, reason: object) -> None:
+        """Leave no path behind; peers see the connection go and look for the next broker."""
+        for slot in getattr(self, "_slots", {}).values():
+            self._close_pidfd(slot)
+            slot.line.close()
+        if not hasattr(self, "_socket"):
+            return
+        for peer in self._peers.values():
+            self._close_pidfd(peer)
+        self.sockets.remove(self._socket)
+        self._socket.close(0)
+        self._context.term()
+        remove_rendezvous(self.home, self.epoch)
+        if os.path.exists(self._path):
+            os.unlink(self._path)
+
+    # -- frames --------------------------------------------------------------------------------------------------------
+
+    def _on_frames(self, frames: list[bytes]) -> None:
+        routing_id, frame = frames[0], frames[-1]
+        kind = frame[:1]
+        try:
+            if len(frames) != 2:  # noqa: PLR2004  a routing id and one frame
+                raise ValueError(f"expected one frame, got {len(frames) - 1}")
+            body = memoryview(frame)[1:]
+            if kind == wire.HELLO:
+                self._hello(routing_id, self._hello_decoder.decode(body))
+                return
+            if kind == wire.BYE:
+                self._forget(routing_id)
+                return
+            decoder, handler, role = self._routes[kind]
+            value = decoder.decode(body)
+        except (KeyError, ValueError, RecursionError) as error:
+            self._counts["refused_frames"] += 1
+            log.warning("frame_refused", peer=routing_id.hex(), why=f"{type(error).__name__}: {error}"[:200])
+            self._forget(routing_id)
+            return
+        peer = self._peers.get(routing_id)
+        if isinstance(peer, role):  # else: never said hello, was given up, or isn't what it should be for this
+            handler(peer, value)
+
+    def _send(self, routing_id: bytes, kind: bytes, value: Any) -> bool:
+        """Send one frame without waiting; return False where the peer can't be reached or doesn't read."""
+        frame = bytearray(kind)
+        self._encoder.encode_into(value, frame, 1)
+        try:
+            self._socket.send_multipart((routing_id, frame), zmq.NOBLOCK)
+        except zmq.Again:
+            return False
+        except zmq.ZMQError as error:
+            if error.errno != zmq.EHOSTUNREACH:
+                raise
+            self._counts["unreachable"] += 1
+            self._forget(routing_id)
+            return False
+        return True
+
+    # -- who is there --------------------------------------------------------------------------------------------------
+
+    def _hello(self, routing_id: bytes, hello: wire.Hello) -> None:
+        if hello.protocol != wire.PROTOCOL:
+            error = f"expected protocol {wire.PROTOCOL}, got {hello.protocol}: run one version of actorq on a home"
+            self._welcome(routing_id, error=error)
+        elif hello.role == "slot":
+            self._hello_slot(routing_id, hello)
+        elif hello.role == "node":
+            self._add(NodePeer(routing_id=routing_id, pid=hello.pid, name=hello.name))
+            self._welcome(routing_id)
+        elif hello.outbox_id == 0:
+            self._add(ClientPeer(routing_id=routing_id, pid=hello.pid))
+            self._welcome(routing_id)
+        else:
+            self._with_outbox(hello.outbox_id, lambda found: self._hello_client(routing_id, hello, found))
+
+    def _welcome(self, routing_id: bytes, taken: int = 0, outbox_no: int = 0, error: str = "") -> None:
+        self._send(routing_id, wire.WELCOME, wire.Welcome(wire.PROTOCOL, self.epoch, taken, outbox_no, error))
+
+    def _hello_client(self, routing_id: bytes, hello: wire.Hello, found: Registered) -> None:
+        desk = self.ledger.open_outbox(found.outbox_id, found.no, found.taken)
+        peer = self._clients[desk.no] = ClientPeer(routing_id=routing_id, pid=hello.pid, desk=desk)
+        self._add(peer)
+        # `taken` counts what is accepted, also if it isn't committed yet: its confirmation follows.
+        self._welcome(routing_id, desk.taken, desk.no)
+
+    def _hello_slot(self, routing_id: bytes, hello: wire.Hello) -> None:
+        peer = self._slots.get(hello.name)
+        if peer is None:
+            line = LineView.attach(self.home.lines / f"{hello.name}.line") if hello.name.isprintable() else None
+            if line is None or "/" in hello.name:
+                log.warning("slot_refused", slot=hello.name)
+                self._welcome(routing_id, error=f"expected a line file for slot {hello.name!r}, got none")
+                return
+            desk = self.ledger.slots[hello.name] = SlotDesk(hello.name)
+            peer = self._slots[hello.name] = SlotPeer(routing_id=routing_id, pid=hello.pid, desk=desk, line=line)
+        self._peers.pop(peer.routing_id, None)
+        peer.routing_id, peer.pid, peer.desk.node, peer.desk.pid = routing_id, hello.pid, hello.node, hello.pid
+        self._add(peer)
+        self._welcome(routing_id)
+
+    def _add(self, peer: Peer) -> None:
+        self._peers[peer.routing_id] = peer
+        self._watch_process(peer)
+
+    def _watch_process(self, peer: Peer) -> None:
+        if peer.pidfd >= 0:
+            return
+        try:
+            peer.pidfd = os.pidfd_open(peer.pid)
+        except OSError:
+            self._process_ended(peer)
+        else:
+            self.sockets.add_fd(peer.pidfd, lambda: self._process_ended(peer))
+
+    def _close_pidfd(self, peer: Peer) -> None:
+        if peer.pidfd >= 0:
+            self.sockets.remove(peer.pidfd)
+            os.close(peer.pidfd)
+            peer.pidfd = -1
+
+    def _process_ended(self, peer: Peer) -> None:
+        self._close_pidfd(peer)
+        if isinstance(peer, SlotPeer):
+            peer.desk.closed = True
+            self.timers.after(DEATH_NOTE_S, _DeathNote(peer.desk.name))
+        else:
+            self._forget(peer.routing_id)
+
+    def _forget(self, routing_id: bytes) -> None:
+        peer = self._peers.get(routing_id)
+        if peer is None or isinstance(peer, SlotPeer):
+            return  # a slot is given up when its process has ended, not before: it may be running something
+        del self._peers[routing_id]
+        self._close_pidfd(peer)
+        if isinstance(peer, ClientPeer):
+            self.subscriptions.drop(routing_id, peer.desk.no if peer.desk else None)
+            if peer.desk is not None:
+                if self._clients.get(peer.desk.no) is peer:
+                    del self._clients[peer.desk.no]
+                self.system.ref("outboxes").tell(OutboxLeft(peer.desk.outbox_id))
+
+    # -- tasks come in -------------------------------------------------------------------------------------------------
+
+    def _with_outbox(self, outbox_id: int, then: Callable[[Registered], None]) -> None:
+        desk = self.ledger.outboxes.get(outbox_id)
+        if desk is not None:
+            then(Registered(outbox_id, desk.no, desk.taken))
+            return
+        waiting = self._registering.setdefault(outbox_id, [])
+        waiting.append(then)
+        if len(waiting) == 1:
+            self.store.tell(Register(outbox_id, self.self_ref))
+
+    def on_registered(self, message: Registered) -> None:
+        """Go on with whoever waits for this outbox's number."""
+        self.ledger.open_outbox(message.outbox_id, message.no, message.taken)
+        for then in self._registering.pop(message.outbox_id, ()):
+            then(message)
+
+    def _take(self, peer: ClientPeer, put: wire.Put) -> None:
+        desk = peer.desk
+        if desk is None or not put.messages:
+            return
+        first = put.messages[0].number
+        if self._full_since is not None:
+            refused = wire.Refused(first, "StoreFull", str(self.home.path), FULL_RETRY_S)
+        elif self.ledger.is_full():
+            refused = wire.Refused(first, "QueueFull", str(self.ledger.max_tasks), FULL_RETRY_S)
+        elif first > desk.taken + 1:
+            # A batch before this one was refused: to take this one would be to mark that one as taken, too.
+            refused = wire.Refused(desk.taken + 1, "Gap", "", 0.0)
+        else:
+            self.ledger.take(desk, put.messages, self.clock.now())
+            return
+        self._send(peer.routing_id, wire.REFUSED, refused)
+
+    def on_orphan_tasks(self, message: OrphanTasks) -> None:
+        """Take tasks from an outbox whose process is gone."""
+
+        def take(found: Registered) -> None:
+            desk = self.ledger.open_outbox(found.outbox_id, found.no, found.taken)
+            self._orphans[desk.no] = message.reply_to
+            if not message.messages or message.messages[-1].number <= desk.taken:
+                message.reply_to.tell(OrphanSafe(desk.outbox_id, desk.taken))
+            elif self._full_since is None:
+                self.ledger.take(desk, message.messages, self.clock.now())
+
+        self._with_outbox(message.outbox_id, take)
+
+    def on_woken(self, message: Woken) -> None:
+        """Tasks became due."""
+        self.ledger.woken(message.queues)
+
+    def on_leased(self, message: Leased) -> None:
+        """Tasks came back from the store."""
+        self.ledger.refill(message.queue, message.tasks, exhausted=message.exhausted)
+
+    # -- tasks go out --------------------------------------------------------------------------------------------------
+
+    def on_drained(self) -> None:
+        """After each batch of whatever came: hand out work, then write down what happened."""
+        ledger = self.ledger
+        if ledger.waiting:
+            self._dispatch()
+        for queue, limit in ledger.refills():
+            self.store.tell(Lease(queue, limit, self.self_ref))
+        if not self._committing:
+            self._commit()
+        if self._balance_timer is None and self._slots:
+            self._arm_balance()
+
+    def _dispatch(self) -> None:
+        ledger, now = self.ledger, self.clock.now()
+        hungry = [
+            peer
+            for peer in self._slots.values()
+            if not peer.desk.closed and peer.routing_id and len(peer.desk.held) <= peer.desk.credit // 2
+        ]
+        # The emptiest first: an idle slot must not go without because a busy one was asked before it.
+        hungry.sort(key=lambda peer: len(peer.desk.held))
+        for place, peer in enumerate(hungry):
+            desk = peer.desk
+            limit = min(desk.credit - len(desk.held), fair_share(ledger.waiting, len(hungry) - place))
+            drawn = ledger.draw(desk, limit, now)
+            if drawn and not self._send(peer.routing_id, wire.TASKS, wire.Tasks(desk.settled, drawn)):
+                ledger.undo(desk, drawn)  # gone, and the kernel hasn't said so yet
+                desk.closed = True
+
+    def _settle(self, peer: SlotPeer, done: wire.Done) -> None:
+        stale = self.ledger.settle(peer.desk, done.first, done.reports, self.clock.now())
+        if stale:
+            self._counts["stale_reports"] += stale
+            self.ledger.keep_adopted(peer.desk, done.reports)
+
+    def _arm_balance(self) -> None:
+        """Look at the slots again soon if one is idle and another has a list, else now and then while any is at work."""
+        idle = busy = lists = False
+        for peer in self._slots.values():
+            held = len(peer.desk.held)
+            idle = idle or not held
+            busy = busy or held > 0
+            lists = lists or held > 1
+        if busy:
+            self._balance_timer = self.timers.after(PATIENCE_S if idle and lists else LOOK_S, _Balance())
+
+    def on__balance(self, _: _Balance) -> None:
+        """Take what slots finished before a long task and haven't sent; recall what waits there if somebody is idle."""
+        self._balance_timer = None
+        loads = []
+        for name, peer in self._slots.items():
+            running_s = peer.line.running_s()
+            if peer.desk.held and running_s >= PATIENCE_S:
+                self.ledger.settle_early(peer.desk, peer.line.unsettled_reports(), self.clock.now())
+            loads.append(SlotLoad(name, len(peer.desk.held), running_s, not peer.desk.closed))
+        if not self.ledger.waiting:
+            for name in plan_recalls(loads):
+                self._counts["recalls"] += 1
+                self._recall(self._slots[name])
+
+    def _recall(self, peer: SlotPeer) -> None:
+        peer.desk.closed = True
+        peer.line.set_fence(next(self.ledger.tokens))
+        self.timers.after(RECALL_WAIT_S, _Recalled(peer))
+
+    def on__recalled(self, message: _Recalled) -> None:
+        """By now the slot has seen the fence: it keeps what it runs, the rest is dealt again."""
+        peer = message.peer
+        desk, line = peer.desk, peer.line
+        if self._slots.get(desk.name) is not peer or desk.retiring:
+            return
+        running = line.executing()
+        self.ledger.settle_early(desk, line.unsettled_reports(), self.clock.now())
+        if line.has_unprotected_reports(desk.reported):
+            self.timers.after(RECALL_WAIT_S, message)  # a report too big for the line is on its way: wait for it
+            return
+        self.ledger.hand_back(desk, keep={running[0]} if running else ())
+        desk.closed = peer.pidfd < 0
+
+    def _retire(self, _: NodePeer, message: wire.Retire) -> None:
+        peer = self._slots.get(message.name)
+        if peer is not None:
+            peer.desk.closed = peer.desk.retiring = True
+            peer.line.set_fence(next(self.ledger.tokens))
+            self._send(peer.routing_id, wire.RETIRE, message)
+
+    # -- a slot dies ---------------------------------------------------------------------------------------------------
+
+    def _slot_died(self, _: NodePeer, note: wire.SlotDied) -> None:
+        self._bury(note.name, note.cause, note.traceback)
+
+    def on__death_note(self, message: _DeathNote) -> None:
+        """Nobody said why this slot ended."""
+        self._bury(message.name, "the end of its node", "")
+
+    def _bury(self, name: str, cause: str, traceback: str) -> None:
+        """Split what a dead slot held: reported → ended; running → a failed delivery; the rest → handed back in order."""
+        peer = self._slots.pop(name, None)
+        if peer is None:
+            self._bury_stranger(name)
+            return
+        self._counts["slot_deaths"] += 1
+        self._peers.pop(peer.routing_id, None)
+        self._close_pidfd(peer)
+        desk, now = peer.desk, self.clock.now()
+        reports, running = peer.line.remains()
+        self.ledger.keep_adopted(desk, reports)
+        self.ledger.settle_early(desk, reports, now)
+        if running is not None and running[0] in desk.held and not desk.retiring:
+            task = desk.held[running[0]].message.task
+            dead = self.ledger.fail_delivery(desk, running[0], cause, traceback, now)
+            log.warning("slot_died", slot=name, node=desk.node, cause=cause, task=task, dead_letter=dead)
+        self.ledger.lose_adopted(desk)
+        back = self.ledger.hand_back(desk)
+        del self.ledger.slots[name]
+        # The file goes after the commit: if this process dies before, its successor reads it again.
+        self._graves.append(peer.line)
+        if back:
+            log.info("deliveries_handed_back", slot=name, count=back)
+
+    def _bury_stranger(self, name: str) -> None:
+        """Clear away the line of a slot that died before it ever connected: nothing was delivered to it."""
+        view = LineView.attach(self.home.lines / f"{name}.line")
+        if view is None:
+            return
+        if view.is_alive() or view.remains() != ([], None):
+            view.close()
+        else:
+            self._clear([view])
+
+    # -- commits -------------------------------------------------------------------------------------------------------
+
+    def _commit(self) -> None:
+        operations = self.ledger.operations
+        pausing = self.clock.monotonic() - self._last_commit_at < COMMIT_PAUSE_S
+        if pausing and self._last_operations > SMALL_COMMIT and operations < FULL_COMMIT:
+            if operations and self._flush_timer is None:
+                self._flush_timer = self.timers.after(COMMIT_PAUSE_S, _Flush())
+            return
+        sealed = self.ledger.seal()
+        if sealed is None:
+            self._clear(self._graves)
+            return
+        self._graves_sealed, self._graves = self._graves, []
+        self._committing = True
+        self._last_operations = sealed.operations
+        self.store.tell(Commit(sealed, self.self_ref))
+
+    def on__flush(self, _: _Flush) -> None:
+        """The pause is over; `on_drained` follows."""
+        self._flush_timer = None
+        self._last_operations = 0
+
+    def on_committed(self, message: Committed) -> None:
+        """Tell senders that their tasks are safe, and waiting callers their results."""
+        self._full_since = None
+        self._committing = False
+        self._after_commit(message.sealed, message.receipt)
+
+    def on_commit_refused(self, message: CommitRefused) -> None:
+        """No room: what ended is safe, new tasks stay in memory and in their outboxes until there is room again."""
+        if self._full_since is None:
+            self._full_since = self.clock.monotonic()
+            log.error("store_full", path=str(self.home.path), detail=message.detail)
+        self.ledger.unseal_puts(message.sealed)
+        self._after_commit(message.sealed, message.receipt)
+        self.timers.after(FULL_RETRY_S, _Retry())  # until then `_committing` stays: to try at once would spin
+
+    def on__retry(self, _: _Retry) -> None:
+        """Try again to write what had no room; `on_drained` follows."""
+        self._committing = False
+
+    def _after_commit(self, sealed: Sealed, receipt: Receipt) -> None:
+        self._last_commit_at = self.clock.monotonic()
+        self.ledger.committed(sealed, receipt)
+        if receipt.refused:
+            log.warning("settlements_refused", count=len(receipt.refused))
+        for no, number in sealed.confirms.items():
+            client = self._clients.get(no)
+            if client is not None:
+                self._send(client.routing_id, wire.CONFIRM, wire.Confirm(number))
+            orphan = self._orphans.get(no)
+            if orphan is not None:
+                orphan.tell(OrphanSafe(self.ledger.by_no[no].outbox_id, number))
+        for routing_id, results in self.subscriptions.match(sealed.results):
+            self._send(routing_id, wire.RESULTS, results)
+        self._clear(self._graves_sealed)
+
+    def _clear(self, graves: list[LineView]) -> None:
+        for view in graves:
+            view.remove()
+            view.close()
+        graves.clear()
+
+    # -- results and questions -----------------------------------------------------------------------------------------
+
+    def _watch(self, peer: ClientPeer, watch: wire.Watch) -> None:
+        desk = peer.desk
+        if desk is not None and watch.low <= watch.high:
+            self.subscriptions.watch(desk.no, peer.routing_id, watch.low, watch.high)
+            last = min(watch.high, desk.finished)
+            if watch.low <= last:
+                base = desk.no << NUMBER_BITS
+                self.store.tell(Fetch(peer.routing_id, self.self_ref, base | watch.low, base | last))
+        if watch.ids:
+            self.store.tell(LookUp(watch.ids, (peer.routing_id, None), self.self_ref))
+
+    def on_fetched(self, message: Fetched) -> None:
+        """Stored results for a client that came to ask after they were there."""
+        for part in split_results(message.records):
+            self._send(message.context, wire.RESULTS, wire.Results(part))
+
+    def _ask(self, peer: ClientPeer, ask: wire.Ask) -> None:
+        try:
+            if ask.command == "task_state":
+                self._ask_state(peer, ask)
+            elif ask.command == "forget":
+                keys = [key for task_id in ask.arguments["ids"] if (key := self._find_key(task_id)) is not None]
+                self.ledger.forget(keys)
+                self._send(peer.routing_id, wire.ANSWER, wire.Answer(ask.request, len(keys)))
+            else:
+                self.system.ref("control").tell(Request(peer.routing_id, ask.request, ask.command, ask.arguments))
+        except (KeyError, TypeError, ValueError) as error:
+            answer = wire.Answer(ask.request, error=f"bad arguments for {ask.command!r}: {error!r}")
+            self._send(peer.routing_id, wire.ANSWER, answer)
+
+    def _find_key(self, task_id: str) -> int | None:
+        parsed = parse_task_id(task_id)
+        outbox = self.ledger.outboxes.get(parsed[0]) if parsed else None
+        return make_key(outbox.no, parsed[1]) if outbox and parsed else None
+
+    def _ask_state(self, peer: ClientPeer, ask: wire.Ask) -> None:
+        states: dict[str, Any] = {}
+        for task_id in ask.arguments["ids"]:
+            key = self._find_key(task_id)
+            states[task_id] = None if key is None else describe_task(self.ledger, self._slots, key)
+        missing = [task_id for task_id, state in states.items() if state is None]
+        if missing:
+            self.store.tell(LookUp(missing, (peer.routing_id, (ask.request, states)), self.self_ref))
+        else:
+            self._send(peer.routing_id, wire.ANSWER, wire.Answer(ask.request, states))
+
+    def on_looked_up(self, message: LookedUp) -> None:
+        """The store knows more about tasks that aren't in memory."""
+        routing_id, question = message.context
+        if question is None:
+            records = []
+            for task_id, found in message.found.items():
+                if found.record is not None:
+                    records.append((task_id, found.record))
+                elif found.key is not None:
+                    self.subscriptions.watch_foreign(found.key, routing_id, task_id)
+            if records:
+                self._send(routing_id, wire.RESULTS, wire.Results([], records))
+            return
+        request, states = question
+        for task_id, found in message.found.items():
+            if found.record is not None:
+                states[task_id] = describe_record(found.record)
+            elif found.task is not None:
+                known = describe_task(self.ledger, self._slots, found.task.key)
+                states[task_id] = known or describe_stored(found.task)
+            else:
+                states[task_id] = {"state": UNKNOWN}
+        self._send(routing_id, wire.ANSWER, wire.Answer(request, states))
+
+    def on_reply(self, message: Reply) -> None:
+        """Carry an answer of the control component to whoever asked."""
+        self._send(message.peer, wire.ANSWER, message.answer)
+
+    def on_forward(self, message: Forward) -> None:
+        """Carry a question of the control component to the other nodes; answer how many were asked."""
+        for peer in list(self._peers.values()):
+            if isinstance(peer, NodePeer) and peer.name in message.nodes:
+                self._send(peer.routing_id, wire.ASK, message.ask)
+
+    def _answer(self, peer: NodePeer, answer: wire.Answer) -> None:
+        self.system.ref("control").tell(NodeAnswer(peer.name, answer))
+
+    def on_snapshot(self, _: Snapshot) -> dict[str, Any]:
+        """Answer what is going on, as plain data."""
+        ledger = self.ledger
+        return {
+            "epoch": self.epoch,
+            "nodes": sorted(peer.name for peer in self._peers.values() if isinstance(peer, NodePeer)),
+            "clients": sum(isinstance(peer, ClientPeer) for peer in self._peers.values()),
+            "slots": [describe_slot(ledger, peer) for peer in self._slots.values()],
+            "queues": ledger.queue_lengths(),
+            "accepted": ledger.accepted,
+            "finished": ledger.finished,
+            "unfinished": ledger.unfinished,
+            "full": self._full_since is not None,
+            **self._counts,
+        }
+
+    def describe(self) -> dict[str, object]:
+        """Return what the tree shows."""
+        if not hasattr(self, "_socket"):
+            return {"role": "not the hub"}
+        return {"epoch": self.epoch, "slots": len(self._slots), "unfinished": self.ledger.unfinished}

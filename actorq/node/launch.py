@@ -1,0 +1,210 @@
+"""Starts a node, waits for signals, and ends it in order.
+
+The zygote is started first and imports the application while this process imports the rest of actorq: the node itself
+never imports it. Signals, as Celery's users know them:
+
+- TERM, first INT: no new tasks; those that run get `drain_timeout_s`; the rest is handed back.
+- second INT, QUIT: slots are killed; what they ran is delivered again, later or elsewhere.
+- USR1: the stacks of all threads on stderr.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from actorq.config import Settings, load_settings
+from actorq.errors import ActorqError, ConfigError, StoreDamaged, StoreError
+from actorq.log import get_logger
+from actorq.messages.reasons import Crashed, Shutdown
+from actorq.slot.orders import AppFailed, AppInfo, AppReady
+from actorq.slot.zygote_process import ZygoteLost, ZygoteProcess
+from actorq.transport.paths import Home, find_home
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = ["EXIT_CODES", "NodeOptions", "exit_code_of", "run_node"]
+
+log = get_logger(__name__)
+
+IMPORT_DEADLINE_S: Final = 120.0
+END_DEADLINE_S: Final = 15.0  # for everything but the slots
+OK, CRASH, CONFIG, LOCKED, DAMAGED, DRAIN = 0, 1, 3, 4, 5, 6
+# By class name, because an actor's end travels as data.
+EXIT_CODES: Final = {
+    "ConfigError": CONFIG,
+    "GraphError": CONFIG,
+    "StoreLocked": LOCKED,
+    "StoreFull": LOCKED,
+    "StoreDamaged": DAMAGED,
+    "StoreError": LOCKED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class NodeOptions:
+    """What the command line said."""
+
+    app: str
+    name: str | None = None
+    home: str | None = None
+    broker: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+def exit_code_of(error: BaseException) -> int:
+    """Return the documented exit code for an error that keeps a node from starting."""
+    match error:
+        case StoreDamaged():
+            return DAMAGED
+        case StoreError():
+            return LOCKED
+        case ConfigError():
+            return CONFIG
+    return CRASH
+
+
+def run_node(options: NodeOptions, say: Callable[[str], None]) -> int:
+    """Run a node until it is told to end; return the exit code.
+
+    Raises:
+        ActorqError: it can't start; `exit_code_of` knows the code.
+    """
+    zygote = ZygoteProcess(options.app)
+    zygote.start()
+    try:
+        # Imported while the zygote imports the application: on two processors, half the time to the first task.
+        from actorq.node import node  # noqa: PLC0415
+
+        info = _wait_for_app(zygote)
+        settings = load_settings(info.conf).replace("command line", options.settings)
+        home = find_home(info.name, broker=options.broker or info.broker, home=options.home or info.home).create()
+        name = options.name or f"node{os.getpid()}@{socket.gethostname()}"
+        running = node.Node(home, settings, info, name, zygote)
+    except BaseException:
+        zygote.close()
+        raise
+    signals = _Signals()
+    running.start()
+    say(_banner(running.home, settings, info, name, running.slots, is_hub=running.lock.held))
+    return _serve(running, settings, signals)
+
+
+def _wait_for_app(zygote: ZygoteProcess) -> AppInfo:
+    give_up_at = time.monotonic() + IMPORT_DEADLINE_S
+    while time.monotonic() < give_up_at:
+        select.select([zygote.fileno()], [], [], 1.0)
+        for reply in zygote.read_replies():
+            match reply:
+                case AppReady(app=app):
+                    return app
+                case AppFailed(error=error, traceback=traceback):
+                    log.debug("application_not_imported", traceback=traceback)
+                    raise ConfigError(error)
+                case ZygoteLost():
+                    raise ConfigError("the application ended the process that imported it")
+    raise ConfigError(f"the application was not imported within {IMPORT_DEADLINE_S:g} s")
+
+
+class _Signals:
+    """Turns signals into readable bytes, so that the main thread can wait for them and for other things at once."""
+
+    def __init__(self) -> None:
+        self.readable, self._writable = socket.socketpair()
+        self.readable.setblocking(False)
+        self._writable.setblocking(False)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            signal.signal(number, lambda *_: None)
+        faulthandler.register(signal.SIGUSR1)
+        signal.set_wakeup_fd(self._writable.fileno(), warn_on_full_buffer=False)
+
+    def wait(self, timeout_s: float | None) -> list[signal.Signals]:
+        """Return the signals that came within `timeout_s`; `wake` makes it return early."""
+        select.select([self.readable], [], [], timeout_s)
+        try:
+            return [signal.Signals(byte) for byte in self.readable.recv(64) if byte]
+        except BlockingIOError:
+            return []
+
+    def wake(self) -> None:
+        """Make `wait` return; from any thread."""
+        try:
+            self._writable.send(b"\0")
+        except BlockingIOError:
+            return
+
+
+def _serve(running: Any, settings: Settings, signals: _Signals) -> int:
+    running.on_end(signals.wake)
+    stops = 0
+    deadline: float | None = None
+    timed_out = False
+    while not running.has_ended:
+        wait_s = None if deadline is None else max(0.0, deadline - time.monotonic())
+        for number in signals.wait(wait_s):
+            stops += 2 if number == signal.SIGQUIT else 1
+            if deadline is None:
+                log.info("node_draining", signal=number.name, grace_s=settings.drain_timeout_s)
+                deadline = time.monotonic() + (settings.drain_timeout_s if stops == 1 else 0.0)
+                running.stop()
+        if deadline is not None and (stops > 1 or time.monotonic() >= deadline):
+            timed_out = timed_out or stops == 1
+            running.kill_slots()
+            deadline = time.monotonic() + END_DEADLINE_S
+            stops = 0 if stops > 1 else stops
+    code = running.finish()
+    if code == OK and timed_out:
+        return DRAIN
+    return code
+
+
+def _banner(
+    home: Home, settings: Settings, info: AppInfo, name: str, slots: int, *, is_hub: bool
+) -> str:
+    role = "hub of this home: it owns the store" if is_hub else "worker: another node of this home is its hub"
+    rows = {
+        "node": f"{name} (pid {os.getpid()})",
+        "role": role,
+        "app": f"{info.name}, {len(info.tasks)} tasks",
+        "home": home.path,
+        "store": f"{home.store} (durability {settings.durability})",
+        "sockets": home.runtime,
+        "slots": f"{slots} processes",
+    }
+    lines = "\n".join(f"  {key:<8} {value}" for key, value in rows.items())
+    return f"actorq node\n{lines}\n  stop     Ctrl-C: running tasks may finish; twice: now"
+
+
+def describe_end(reason: object) -> tuple[int, str]:
+    """Return the exit code and one line for the reason with which the root of a node ended."""
+    while isinstance(reason, Shutdown):
+        info = reason.info
+        if isinstance(info, tuple) and info and info[0] == "failed_to_start_child":
+            reason = info[-1]
+        else:
+            return (OK, "") if info is None else (CRASH, str(info))
+    if isinstance(reason, Crashed):
+        return EXIT_CODES.get(reason.class_name, CRASH), reason.message
+    return OK, ""
+
+
+def raise_start_error(error: BaseException) -> None:
+    """Raise what kept the root from starting as the error it was, where that is known."""
+    reason = getattr(error, "reason", None)
+    code, text = describe_end(reason) if reason is not None else (CRASH, str(error))
+    if isinstance(error, ActorqError) and reason is None:
+        raise error
+    kinds = {CONFIG: ConfigError, LOCKED: StoreError, DAMAGED: StoreDamaged}
+    raise kinds.get(code, ActorqError)(text or str(error)) from None
+
+
+if sys.platform != "linux":  # pidfds, eventfds and subreapers
+    raise ImportError("a node needs Linux; clients run elsewhere, too")

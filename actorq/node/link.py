@@ -1,0 +1,142 @@
+"""The node's own line to the broker of its home, whichever node that is.
+
+Light; permanent. Over it a node reports how its slots ended and is asked things. The hub's node uses it, too, to its own
+broker: so nothing above knows whether it is on the hub, and a take-over changes nothing here but the address.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+import zmq
+
+from actorq.actors import Actor
+from actorq.log import get_logger
+from actorq.messages import wire
+from actorq.node.messages import NodeQuestion, NodeReply, RetireSlot, SlotGone
+from actorq.transport.rendezvous import read_rendezvous
+
+if TYPE_CHECKING:
+    from actorq.transport.paths import Home
+
+__all__ = ["Link"]
+
+log = get_logger(__name__)
+
+FIRST_RETRY_S: Final = 0.02
+LAST_RETRY_S: Final = 0.5
+REMEMBERED_DEATHS: Final = 256  # told again to a new broker, which may not have heard
+
+
+@dataclass(frozen=True, slots=True)
+class _Connect:
+    """Timer: look for a broker."""
+
+
+class Link(Actor):
+    """Connects, says hello, and connects again when the broker is replaced."""
+
+    def init(self, *, home: Home, node: str) -> None:
+        """Look for a broker."""
+        self.home, self.node = home, node
+        self.epoch = 0
+        self.is_connected = False
+        self._deaths: deque[SlotGone] = deque(maxlen=REMEMBERED_DEATHS)
+        self._socket: zmq.Socket[bytes] | None = None
+        self._monitor: zmq.Socket[bytes] | None = None
+        self._delay_s = FIRST_RETRY_S
+        self._encoder = msgspec.msgpack.Encoder()
+        self._welcomes = msgspec.msgpack.Decoder(wire.Welcome)
+        self._asks = msgspec.msgpack.Decoder(wire.Ask)
+        self._context = zmq.Context()
+        self._connect()
+
+    def terminate(self, reason: object) -> None:
+        """Leave; the broker sees by the node's pidfd if the process ends."""
+        self._disconnect()
+        self._context.term()
+
+    def on__connect(self, _: _Connect) -> None:
+        """Try again."""
+        self._connect()
+
+    def _connect(self) -> None:
+        found = read_rendezvous(self.home)
+        if found is None or found.epoch == self.epoch:
+            self.timers.after(self._delay_s, _Connect())
+            self._delay_s = min(self._delay_s * 2, LAST_RETRY_S)
+            return
+        self._delay_s = FIRST_RETRY_S
+        socket = self._socket = self._context.socket(zmq.DEALER)
+        socket.linger = 0
+        socket.routing_id = os.urandom(8)
+        self._monitor = socket.get_monitor_socket(zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_RETRIED)
+        self.sockets.add(self._monitor, self._on_lost)
+        self.sockets.add(socket, self._on_frames)
+        socket.connect(found.endpoint)
+        self.epoch = found.epoch
+        self._send(wire.HELLO, wire.Hello(wire.PROTOCOL, "node", os.getpid(), name=self.node))
+
+    def _disconnect(self) -> None:
+        self.is_connected = False
+        if self._socket is None or self._monitor is None:
+            return
+        self.sockets.remove(self._monitor)
+        self.sockets.remove(self._socket)
+        self._socket.disable_monitor()
+        self._monitor.close(0)
+        self._socket.close(0)
+        self._socket = self._monitor = None
+
+    def _on_lost(self, _: list[bytes]) -> None:
+        if self._socket is not None:
+            self._disconnect()
+            self.timers.after(FIRST_RETRY_S, _Connect())
+
+    def _send(self, kind: bytes, value: Any) -> None:
+        if self._socket is not None:
+            frame = bytearray(kind)
+            self._encoder.encode_into(value, frame, 1)
+            try:
+                self._socket.send(frame, zmq.NOBLOCK)
+            except zmq.Again:
+                log.warning("node_message_dropped", kind=kind.decode())
+
+    def _on_frames(self, frames: list[bytes]) -> None:
+        kind, body = frames[0][:1], memoryview(frames[0])[1:]
+        if kind == wire.WELCOME:
+            welcome = self._welcomes.decode(body)
+            if welcome.error:
+                log.error("broker_refused", why=welcome.error)
+                return
+            self.is_connected = True
+            for death in self._deaths:
+                self._tell_death(death)
+        elif kind == wire.ASK:
+            ask = self._asks.decode(body)
+            self.system.ref("control").tell(NodeQuestion(ask.request, ask.command, ask.arguments))
+
+    def on_node_reply(self, message: NodeReply) -> None:
+        """Carry an answer to the hub."""
+        self._send(wire.ANSWER, message.answer)
+
+    def on_slot_gone(self, message: SlotGone) -> None:
+        """Tell the broker, now or when there is one again."""
+        self._deaths.append(message)
+        if self.is_connected:
+            self._tell_death(message)
+
+    def _tell_death(self, death: SlotGone) -> None:
+        self._send(wire.SLOT_DIED, wire.SlotDied(death.name, death.cause, death.traceback))
+
+    def on_retire_slot(self, message: RetireSlot) -> None:
+        """Ask the broker to let a slot go after its present task."""
+        self._send(wire.RETIRE, wire.Retire(message.name))
+
+    def describe(self) -> dict[str, object]:
+        """Return what the tree shows."""
+        return {"connected": self.is_connected, "epoch": self.epoch}

@@ -1,0 +1,123 @@
+"""A node as a value with a life: its system of actors, its lock, its slots' roster.
+
+`Node` builds the component graph into a tree and takes it down again; `launch` puts a command line around it.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Final
+
+from actorq.actors import System
+from actorq.log import get_logger
+from actorq.node.components import ROOT_INTENSITY, ROOT_PERIOD_S, NodeParts, plan_node
+from actorq.node.hub_lock import HubLock
+from actorq.node.launch import describe_end, raise_start_error
+from actorq.node.roster import Roster
+from actorq.slot.process import become_subreaper
+from actorq.slot.zygote_process import ZygoteProcess
+from actorq.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actorq.actors import ActorRef
+    from actorq.config import Settings
+    from actorq.slot.orders import AppInfo
+    from actorq.transport.paths import Home
+
+__all__ = ["Node"]
+
+log = get_logger(__name__)
+
+STOP_DEADLINE_S: Final = 10.0
+
+
+class Node:
+    """One node in this process; `start` once, `stop`, then `finish`."""
+
+    def __init__(self, home: Home, settings: Settings, info: AppInfo, name: str, zygote: ZygoteProcess) -> None:
+        self.home, self.settings, self.info, self.name = home, settings, info, name
+        self.lock = HubLock(home.lock)
+        self.roster = Roster(name)
+        self.slots = settings.concurrency if settings.concurrency is not None else os.cpu_count() or 1
+        self.system = System(name)
+        self._app = zygote.app
+        self._zygote: ZygoteProcess | None = zygote
+        self._root: ActorRef[Any] | None = None
+        self._end: object = None
+        self.has_ended = False
+        self._on_end: Callable[[], None] = lambda: None
+
+    def start(self) -> None:
+        """Start the tree.
+
+        Raises:
+            ActorqError: a component couldn't start; nothing is left running.
+        """
+        become_subreaper()
+        parts = NodeParts(
+            system=self.system,
+            home=self.home,
+            settings=self.settings,
+            lock=self.lock,
+            roster=self.roster,
+            info=self.info,
+            node=self.name,
+            slots=self.slots,
+            start_zygote=self._next_zygote,
+        )
+        try:
+            self._root = self.system.spawn(
+                Supervisor,
+                plan_node(parts),
+                strategy="dependents",
+                intensity=ROOT_INTENSITY,
+                period_s=ROOT_PERIOD_S,
+                name="node",
+            )
+        except BaseException as error:  # noqa: BLE001  whatever it was, nothing may be left running
+            self.roster.kill_all()
+            self.system.shutdown(STOP_DEADLINE_S)
+            self.lock.release()
+            raise_start_error(error)
+        else:
+            self._root.watch(self._root_ended)
+
+    def _next_zygote(self) -> ZygoteProcess:
+        """Return the zygote that was started before the node, once; then new ones."""
+        first, self._zygote = self._zygote, None
+        if first is not None:
+            return first
+        fresh = ZygoteProcess(self._app)
+        fresh.start()
+        return fresh
+
+    def _root_ended(self, _id: int, _ref: object, reason: object) -> None:
+        self._end, self.has_ended = reason, True
+        self._on_end()
+
+    def on_end(self, callback: Callable[[], None]) -> None:
+        """Call `callback`, from any thread, when the tree has ended."""
+        self._on_end = callback
+        if self.has_ended:
+            callback()
+
+    def stop(self) -> None:
+        """Ask the tree to end; slots may finish their tasks. Returns at once."""
+        if self._root is not None:
+            self._root.stop(block=False)
+
+    def kill_slots(self) -> None:
+        """End all slot processes now."""
+        self.roster.kill_all()
+
+    def finish(self) -> int:
+        """Take down what is left and return the exit code."""
+        self.roster.kill_all()
+        self.system.shutdown(STOP_DEADLINE_S)
+        self.lock.release()
+        code, why = describe_end(self._end)
+        if code:
+            log.error("node_failed", why=why)
+        return code

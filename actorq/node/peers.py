@@ -1,0 +1,47 @@
+"""Who is connected to the broker: values, one for each routing id.
+
+ROUTER sockets don't say when a peer goes, so the broker holds a pidfd for each peer's process: the kernel tells at once
+when it ends.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from actorq.node.ledger import OutboxDesk, SlotDesk
+    from actorq.slot.line import LineView
+
+__all__ = ["ClientPeer", "NodePeer", "Peer", "SlotPeer"]
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Peer:
+    """One connected process. `routing_id` is empty for a slot that hasn't connected to this broker yet."""
+
+    routing_id: bytes
+    pid: int
+    pidfd: int = -1
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class ClientPeer(Peer):
+    """A process that sends tasks (then it has a desk) or only asks."""
+
+    desk: OutboxDesk | None = None
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class SlotPeer(Peer):
+    """A slot: its desk in the ledger and its line file."""
+
+    desk: SlotDesk
+    line: LineView
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class NodePeer(Peer):
+    """A node's link, over which it reports its slots' deaths and is asked things."""
+
+    name: str

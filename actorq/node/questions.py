@@ -1,0 +1,103 @@
+"""What the broker can say about tasks and slots from memory, as plain data. Slow paths: for people, not per task."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from actorq.messages.ids import NUMBER_BITS, NUMBER_MASK, format_task_id
+from actorq.messages.states import NAMES, PENDING, RECEIVED, RETRY, STARTED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from actorq.engine.protocol import StoredTask
+    from actorq.messages.task import Delivery, ResultRecord
+    from actorq.node.ledger import Ledger
+    from actorq.node.peers import SlotPeer
+
+__all__ = ["describe_record", "describe_slot", "describe_stored", "describe_task", "task_id_of"]
+
+
+def task_id_of(ledger: Ledger, key: int) -> str:
+    """Return the id people know a key by."""
+    outbox = ledger.by_no.get(key >> NUMBER_BITS)
+    return format_task_id(outbox.outbox_id if outbox else 0, key & NUMBER_MASK)
+
+
+def describe_task(ledger: Ledger, slots: Mapping[str, SlotPeer], key: int) -> dict[str, Any] | None:
+    """Return the state of an unfinished task that is in memory, else None."""
+    found = ledger.find(key)
+    if found is None:
+        return None
+    delivery, desk = found
+    facts = _header(delivery)
+    if desk is None:
+        return {"state": PENDING, "ahead": _count_ahead(ledger, delivery), **facts}
+    running = slots[desk.name].line.executing() if desk.name in slots else None
+    state = STARTED if running is not None and running[0] == key else RECEIVED
+    since = slots[desk.name].line.running_s() if state == STARTED else None
+    return {"state": state, "slot": desk.name, "node": desk.node, "running_s": since, **facts}
+
+
+def describe_stored(task: StoredTask) -> dict[str, Any]:
+    """Return the state of an unfinished task that only the store has."""
+    message = task.message
+    state = RETRY if message.retries else PENDING
+    return {"state": state, "task": message.task, "queue": message.queue, "eta": task.due_at or message.eta}
+
+
+def describe_record(record: ResultRecord) -> dict[str, Any]:
+    """Return the state of a finished task; its result stays bytes."""
+    return {"state": NAMES[record.state], "finished_at": record.finished_at, "runtime_s": record.runtime_s}
+
+
+def describe_slot(ledger: Ledger, peer: SlotPeer) -> dict[str, Any]:
+    """Return what a slot does: what it runs, what it holds, how much it has done."""
+    running = peer.line.executing()
+    active = None
+    if running is not None and running[0] in peer.desk.held:
+        active = {
+            "id": task_id_of(ledger, running[0]),
+            "running_s": peer.line.running_s(),
+            **_header(peer.desk.held[running[0]]),
+        }
+    reserved = [
+        {"id": task_id_of(ledger, key), **_header(delivery)}
+        for key, delivery in list(peer.desk.held.items())[:100]
+        if running is None or key != running[0]
+    ]
+    return {
+        "slot": peer.desk.name,
+        "node": peer.desk.node,
+        "pid": peer.pid,
+        "active": active,
+        "reserved": reserved,
+        "held": len(peer.desk.held),
+        "done": peer.desk.done,
+        "credit": peer.desk.credit,
+        "open": not peer.desk.closed,
+    }
+
+
+def _header(delivery: Delivery) -> dict[str, Any]:
+    message = delivery.message
+    return {
+        "task": message.task,
+        "queue": message.queue,
+        "priority": message.priority,
+        "retries": message.retries,
+        "deliveries": delivery.deliveries,
+    }
+
+
+def _count_ahead(ledger: Ledger, delivery: Delivery) -> int:
+    return sum(_before(window, delivery) for window in ledger.windows(delivery.message.queue))
+
+
+def _before(window: tuple[int, Iterable[Delivery]], delivery: Delivery) -> int:
+    priority, tasks = window
+    if priority > delivery.message.priority:
+        return sum(1 for _ in tasks)
+    if priority < delivery.message.priority:
+        return 0
+    return next((place for place, each in enumerate(tasks) if each.key == delivery.key), 0)

@@ -1,0 +1,214 @@
+"""Looks after one place in the pool: there is always one slot process in it.
+
+Light; permanent; a child of the dynamic supervisor `slots`. A slot that dies by its task's fault is replaced at once and
+costs no restart quota: the pool is never blamed for one task's poison. If this actor itself crashes, the process goes on
+and the next incarnation finds it in the roster.
+
+    starting --SlotForked--> up --process ends--> starting        (at once; with a pause if it never gets far)
+    up --shutdown--> retiring --process ends--> gone              (the present task may finish; then the deadline kills)
+"""
+
+from __future__ import annotations
+
+
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from actorq.actors import Actor
+from actorq.errors import Exit
+from actorq.log import get_logger
+from actorq.messages.reasons import KILLED, SHUTDOWN
+from actorq.node.messages import ForkFailed, ForkSlot, RetireSlot, SlotForked, SlotGone
+from actorq.node.roster import SlotProcess
+from actorq.slot.line import LineView, trace_path
+from actorq.slot.process import reap
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from actorq.actors import NameRef
+    from actorq.node.roster import Roster
+    from actorq.transport.paths import Home
+
+__all__ = ["SlotActor"]
+
+log = get_logger(__name__)
+
+FORK_DEADLINE_S: Final = 10.0  # the zygote may be importing the application
+SHORT_LIFE_S: Final = 1.0
+QUICK_DEATHS: Final = 5  # short lives in a row before the next start waits
+FIRST_PAUSE_S: Final = 0.1
+LONGEST_PAUSE_S: Final = 5.0
+RETIRE_LOOK_S: Final = 0.05
+RETIRE_GRACE_S: Final = 1.0  # until then the broker is expected to see to it
+NO_DELIVERY: Final = (1 << 63) - 1  # a fence that no token passes
+
+
+class _Fork:
+    """Timer: order a process."""
+
+
+class _ForkLate:
+    """Timer: no answer from the zygote."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+class _LookRetiring:
+    """Timer: is the retiring slot idle?"""
+
+
+class SlotActor(Actor):
+    """Keeps one slot process alive."""
+
+    trap_exit: ClassVar[bool] = True
+
+    def init(self, *, place: int, roster: Roster, home: Home, zygote: NameRef, link: NameRef) -> None:
+        """Find the process that is there already, or order one."""
+        self.place, self.roster, self.home, self.zygote, self.hub_link = place, roster, home, zygote, link
+        self._ordered = ""
+        self._retiring_since: float | None = None
+        self._started_at = self.clock.monotonic()
+        self._short_lives = 0
+        process = roster.processes.get(place)
+        if process is not None:
+            self._watch(process)
+        else:
+            self._order()
+
+    def terminate(self, reason: object) -> None:
+        """Leave the process alone when this actor crashes; end it when it was to end."""
+        process = self.roster.processes.get(self.place)
+        if process is None:
+            return
+        self.sockets.remove(process.pidfd)
+        if reason in (SHUTDOWN, KILLED) or self._retiring_since is not None:
+            process.kill()
+            self._bury(process)
+
+    def on_exit(self, source: object, reason: object) -> None:
+        """Retire when the supervisor says so; any other end of it leaves the process to the next incarnation."""
+        if reason != SHUTDOWN:
+            raise Exit(reason)
+        process = self.roster.processes.get(self.place)
+        if process is None:
+            raise Exit(SHUTDOWN)
+        if self._retiring_since is None:
+            self._retiring_since = self.clock.monotonic()
+            self.hub_link.tell(RetireSlot(process.name))
+            self.timers.every(RETIRE_LOOK_S, _LookRetiring())
+
+    # -- starting ------------------------------------------------------------------------------------------------------
+
+    def on__fork(self, _: _Fork) -> None:
+        """The pause is over."""
+        self._order()
+
+    def _order(self) -> None:
+        self._ordered = self.roster.new_name(self.place)
+        self.zygote.tell(ForkSlot(self._ordered, self.self_ref))
+        self.timers.after(FORK_DEADLINE_S, _ForkLate(self._ordered))
+
+    def on__fork_late(self, message: _ForkLate) -> None:
+        """The zygote died with the order: order again."""
+        if message.name == self._ordered and self.place not in self.roster.processes:
+            self._order()
+
+    def on_slot_forked(self, message: SlotForked) -> None:
+        """The process runs."""
+        process = SlotProcess(message.name, message.pid, message.pidfd)
+        if message.name != self._ordered or self._retiring_since is not None:
+            process.kill()  # too late: another was ordered, or none is wanted any more
+            reap(process.pidfd)
+            process.close()
+            return
+        self.roster.processes[self.place] = process
+        self._watch(process)
+
+    def on_fork_failed(self, message: ForkFailed) -> None:
+        """No process: wait a little."""
+        log.error("slot_not_started", place=self.place, why=message.error)
+        self._short_lives += 1
+        self._order_after_pause()
+
+    def _order_after_pause(self) -> None:
+        pause_s = plan_pause(self._short_lives)
+        if pause_s:
+            self._ordered = ""
+            self.timers.after(pause_s, _Fork())
+        else:
+            self._order()
+
+    # -- up ------------------------------------------------------------------------------------------------------------
+
+    def _watch(self, process: SlotProcess) -> None:
+        self._ordered = process.name
+        self._started_at = self.clock.monotonic()
+        self.sockets.add_fd(process.pidfd, self._on_ended)
+
+    def _on_ended(self) -> None:
+        process = self.roster.processes[self.place]
+        self.sockets.remove(process.pidfd)
+        is_short = self.clock.monotonic() - self._started_at < SHORT_LIFE_S
+        did_work = self._bury(process)
+        self._short_lives = self._short_lives + 1 if is_short and not did_work else 0
+        if self._retiring_since is not None:
+            raise Exit(SHUTDOWN)
+        self._order_after_pause()
+
+    def _bury(self, process: SlotProcess) -> bool:
+        """Reap the process and tell the hub how it ended. Return whether it had ever run a task."""
+        cause = reap(process.pidfd) or "an unknown cause"
+        line = self.home.lines / f"{process.name}.line"
+        view = LineView.attach(line)
+        did_work = view is not None and (view.executed > 0 or view.executing() is not None)
+        if view is not None:
+            view.close()
+        self.hub_link.tell(SlotGone(process.name, cause, _read_trace(line)))
+        del self.roster.processes[self.place]
+        process.close()
+        if self._retiring_since is None:
+            log.warning("slot_ended", slot=process.name, pid=process.pid, cause=cause)
+        return did_work
+
+    # -- retiring ------------------------------------------------------------------------------------------------------
+
+    def on__look_retiring(self, _: _LookRetiring) -> None:
+        """If the broker doesn't see to it: let nothing start any more, and end the process between two tasks."""
+        process = self.roster.processes.get(self.place)
+        waited_s = self.clock.monotonic() - (self._retiring_since or 0.0)
+        if process is None or waited_s < RETIRE_GRACE_S:
+            return
+        view = LineView.attach(self.home.lines / f"{process.name}.line")
+        if view is None:
+            process.kill()
+            return
+        if view.fence < NO_DELIVERY:
+            view.set_fence(NO_DELIVERY)  # seen by the next look
+        elif view.executing() is None:
+            process.kill()  # its reports are in its line
+        view.close()
+
+    def describe(self) -> dict[str, object]:
+        """Return what the tree shows."""
+        process = self.roster.processes.get(self.place)
+        if process is None:
+            return {"slot": self._ordered, "process": "starting"}
+        return {"slot": process.name, "pid": process.pid}
+
+
+def plan_pause(short_lives: int) -> float:
+    """Return how long to wait before the next start, in seconds, after so many slots in a row that never worked."""
+    if short_lives < QUICK_DEATHS:
+        return 0.0
+    return float(min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(short_lives - QUICK_DEATHS, 10)))
+
+
+def _read_trace(line: Path) -> str:
+    try:
+        with open(trace_path(line), encoding="utf-8", errors="replace") as trace:
+            return trace.read(64 << 10)
+    except OSError:
+        return ""

@@ -1,0 +1,206 @@
+"""The broker's ledger against the obvious slow version: a dict of what was accepted and how often each task ended."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from actorq.engine.memory import MemoryEngine
+from actorq.messages.ids import make_key
+from actorq.messages.states import FAILURE, NUMBERS, RETRY, SUCCESS
+from actorq.messages.task import Report, ResultRecord, TaskMessage
+from actorq.node import ledger as ledger_module
+from actorq.node.ledger import Ledger, SlotDesk
+
+_SUCCESS, _RETRY, _FAILURE = NUMBERS[SUCCESS], NUMBERS[RETRY], NUMBERS[FAILURE]
+NOW = 1_000.0
+
+
+class Hub:
+    """A ledger, an engine and what carries messages between them, in one thread and in any order."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self.rng = rng
+        self.engine = MemoryEngine()
+        self.ledger = Ledger(self.engine.open(), max_tasks=10**6, prefetch_s=0.05)
+        self.sent: dict[int, int] = {}  # outbox id -> last number
+        self.results: Counter[int] = Counter()
+        self.expected: set[int] = set()
+        self.seq: dict[str, int] = {}
+
+    def send(self, outbox_id: int, count: int) -> None:
+        if outbox_id not in self.ledger.outboxes:
+            no, taken = self.engine.register_outbox(outbox_id)
+            self.ledger.open_outbox(outbox_id, no, taken)
+        desk = self.ledger.outboxes[outbox_id]
+        first = self.sent.get(outbox_id, 0) + 1
+        messages = [
+            TaskMessage(number, "t", b"", queue=self.rng.choice("ab"), priority=self.rng.choice((0, 0, 5)))
+            for number in range(max(1, first - 3), first + count)  # some of them again
+        ]
+        self.sent[outbox_id] = first + count - 1
+        self.expected |= {make_key(desk.no, message.number) for message in messages}
+        self.ledger.take(desk, messages, NOW)
+
+    def commit(self) -> None:
+        sealed = self.ledger.seal()
+        if sealed is not None:
+            receipt = self.engine.commit(sealed.transaction)
+            self.ledger.committed(sealed, receipt)
+            assert receipt.refused == []
+            self.results.update(record.key for record in sealed.results)
+
+    def refill(self) -> None:
+        for queue, limit in self.ledger.refills():
+            tasks = self.engine.lease([queue], limit)
+            self.ledger.refill(queue, tasks, exhausted=len(tasks) < limit)
+
+    def slot(self) -> SlotDesk:
+        name = self.rng.choice(("s1", "s2"))
+        return self.ledger.slots.setdefault(name, SlotDesk(name))
+
+    def draw(self) -> None:
+        self.ledger.draw(self.slot(), self.rng.randint(1, 8), NOW)
+
+    def report(self) -> None:
+        slot = self.slot()
+        done = list(slot.held.values())[: self.rng.randint(0, 4)]
+        reports = [
+            Report(each.key, each.token, _RETRY, due_at=self.rng.choice((None, NOW - 1)))
+            if self.rng.random() < 0.2
+            else Report(each.key, each.token, _SUCCESS)
+            for each in done
+        ]
+        first = slot.reported
+        self.ledger.settle(slot, first, reports, NOW)
+        assert self.ledger.settle(slot, first, reports, NOW) == 0, "sent again after a reconnect: known, not stale"
+
+    def kill(self) -> None:
+        slot = self.slot()
+        if slot.held and self.rng.random() < 0.7:
+            self.ledger.fail_delivery(slot, next(iter(slot.held)), "SIGKILL", "", NOW)
+        self.ledger.hand_back(slot)
+
+    def step(self) -> None:
+        self.rng.choice((self.commit, self.refill, self.draw, self.report, self.kill, lambda: self.send(7, 5)))()
+
+    def finish(self) -> None:
+        for _ in range(10_000):
+            self.commit()
+            self.refill()
+            slot = self.slot()
+            drawn = self.ledger.draw(slot, 50, NOW)
+            reports = [Report(each.key, each.token, _SUCCESS) for each in slot.held.values()]
+            self.ledger.settle(slot, slot.reported, reports, NOW)
+            if not drawn and not reports and not self.ledger.operations and self.ledger.unfinished == 0:
+                self.commit()
+                return
+        raise AssertionError(f"{self.ledger.unfinished} tasks never ended")
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 60), st.booleans())
+def test_every_accepted_task_ends_exactly_once(seed: int, steps: int, tight: bool) -> None:  # noqa: FBT001
+    with pytest.MonkeyPatch.context() as patch:
+        if tight:  # windows so small that almost everything goes through the store
+            patch.setattr(ledger_module, "WINDOW_TASKS", 4)
+            patch.setattr(ledger_module, "REFILL_BELOW", 3)
+            patch.setattr(ledger_module, "REFILL_TASKS", 5)
+        hub = Hub(random.Random(seed))
+        hub.send(1, 10)
+        hub.send(2, 3)
+        for _ in range(steps):
+            hub.step()
+        hub.finish()
+    assert set(hub.results) == hub.expected
+    assert set(hub.results.values()) <= {1}
+    assert hub.engine.results(sorted(hub.expected))
+    assert all(queue.ready + queue.leased == 0 for queue in hub.engine.stats().queues.values())
+
+
+def test_tasks_of_a_lane_start_in_the_order_in_which_they_came() -> None:
+    hub = Hub(random.Random(1))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ledger_module, "WINDOW_TASKS", 4)
+        patch.setattr(ledger_module, "REFILL_BELOW", 3)
+        patch.setattr(ledger_module, "REFILL_TASKS", 5)
+        no, taken = hub.engine.register_outbox(1)
+        desk = hub.ledger.open_outbox(1, no, taken)
+        started: list[int] = []
+        slot = SlotDesk("s")
+        for batch in range(8):
+            hub.ledger.take(desk, [TaskMessage(batch * 5 + place, "t", b"") for place in range(1, 6)], NOW)
+            hub.commit()
+            hub.refill()
+            started += [each.message.number for each in hub.ledger.draw(slot, 3, NOW)]
+        while len(started) < 40:
+            hub.refill()
+            started += [each.message.number for each in hub.ledger.draw(slot, 3, NOW)]
+        assert started == list(range(1, 41))
+
+
+def test_a_high_priority_goes_before_a_backlog_of_low_ones() -> None:
+    hub = Hub(random.Random(1))
+    no, taken = hub.engine.register_outbox(1)
+    desk = hub.ledger.open_outbox(1, no, taken)
+    hub.ledger.take(desk, [TaskMessage(number, "t", b"") for number in range(1, 100)], NOW)
+    hub.ledger.take(desk, [TaskMessage(100, "t", b"", priority=9)], NOW)
+    assert [each.message.number for each in hub.ledger.draw(SlotDesk("s"), 2, NOW)] == [100, 1]
+
+
+def test_a_task_that_kills_its_slot_is_a_dead_letter_after_its_deliveries() -> None:
+    hub = Hub(random.Random(1))
+    no, taken = hub.engine.register_outbox(1)
+    desk = hub.ledger.open_outbox(1, no, taken)
+    hub.ledger.take(desk, [TaskMessage(1, "poison", b"", max_deliveries=3)], NOW)
+    slot, ends = SlotDesk("s"), []
+    for _ in range(3):
+        (delivery,) = hub.ledger.draw(slot, 5, NOW)
+        ends.append(hub.ledger.fail_delivery(slot, delivery.key, "SIGSEGV", "trace", NOW))
+        hub.commit()
+    assert ends == [False, False, True]
+    (dead,) = hub.engine.dead(10, 0)
+    assert (dead.cause, dead.traceback) == ("SIGSEGV", "trace")
+    assert hub.engine.results([make_key(no, 1)])[0].state == _FAILURE
+
+
+def test_a_task_sent_and_ended_between_two_commits_is_written_once() -> None:
+    hub = Hub(random.Random(1))
+    no, taken = hub.engine.register_outbox(1)
+    desk = hub.ledger.open_outbox(1, no, taken)
+    hub.ledger.take(desk, [TaskMessage(1, "t", b"")], NOW)
+    slot = SlotDesk("s")
+    (delivery,) = hub.ledger.draw(slot, 5, NOW)
+    hub.ledger.settle(slot, 0, [Report(delivery.key, delivery.token, _SUCCESS, b"x")], NOW)
+    sealed = hub.ledger.seal()
+    assert sealed is not None
+    assert sealed.transaction.puts == []
+    assert [record.key for record in sealed.transaction.straight] == [delivery.key]
+
+
+def test_a_report_kept_in_a_line_ends_a_task_whose_put_comes_only_later() -> None:
+    hub = Hub(random.Random(1))
+    no, taken = hub.engine.register_outbox(1)
+    desk = hub.ledger.open_outbox(1, no, taken)
+    hub.ledger.recover_report(Report(make_key(no, 1), 77, _SUCCESS, b"early"), NOW)
+    hub.ledger.take(desk, [TaskMessage(1, "t", b""), TaskMessage(2, "t", b"")], NOW)
+    assert [each.message.number for each in hub.ledger.draw(SlotDesk("s"), 5, NOW)] == [2]
+    hub.commit()
+    assert hub.engine.results([make_key(no, 1)]) == [ResultRecord(make_key(no, 1), _SUCCESS, b"early", 0, NOW, 0.0)]
+
+
+def test_a_task_that_still_runs_in_a_surviving_slot_is_not_dealt_again() -> None:
+    hub = Hub(random.Random(1))
+    no, taken = hub.engine.register_outbox(1)
+    desk = hub.ledger.open_outbox(1, no, taken)
+    slot = hub.ledger.slots["s"] = SlotDesk("s")
+    hub.ledger.adopt(slot, make_key(no, 1), 5, None)
+    hub.ledger.take(desk, [TaskMessage(1, "t", b"")], NOW)
+    assert hub.ledger.draw(SlotDesk("other"), 5, NOW) == []
+    hub.ledger.settle(slot, 0, [Report(make_key(no, 1), 5, _SUCCESS)], NOW)
+    hub.commit()
+    assert len(hub.engine.results([make_key(no, 1)])) == 1
