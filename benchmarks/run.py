@@ -139,6 +139,9 @@ def measure(entry: Entry, phase: str, seconds: float, tasks: int) -> dict[str, A
         os.killpg(process.pid, signal.SIGKILL)  # a session of its own: only what this measure started
         process.communicate()
         return {"unavailable": f"took longer than {limit_s:.0f} s"}
+    except KeyboardInterrupt:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
     try:
         found: dict[str, Any] = json.loads(out.splitlines()[-1])
     except (IndexError, ValueError):
