@@ -1,0 +1,51 @@
+"""Which loop the running thread belongs to, and what it therefore must not do.
+
+One shared loop carries thousands of actors: whoever blocks it stops them all. So every blocking wait in the kernel asks
+`guard_blocking` first.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from actorq.errors import WouldBlock
+
+if TYPE_CHECKING:
+    from actorq.actors.cell import Cell
+    from actorq.actors.loop import Loop
+
+__all__ = ["current_cell", "current_loop", "guard_blocking", "here"]
+
+
+class _Here(threading.local):
+    loop: Loop | None = None
+
+
+here = _Here()
+
+
+def current_loop() -> Loop | None:
+    """Return the loop whose thread this is, or None in a thread that isn't the kernel's."""
+    return here.loop
+
+
+def current_cell() -> Cell | None:
+    """Return the actor whose code is running in this thread, or None."""
+    loop = here.loop
+    return None if loop is None else loop.current
+
+
+def guard_blocking(what: str, target: Loop | None = None) -> None:
+    """Do nothing where a blocking wait harms nobody else.
+
+    Raises:
+        WouldBlock: this is a shared loop, or the very loop that is to be waited for.
+    """
+    loop = here.loop
+    if loop is None:
+        return
+    if loop.shared:
+        raise WouldBlock(f"{what} would stop every actor that shares the loop {loop.name!r}; use ask_then()")
+    if loop is target:
+        raise WouldBlock(f"{what} would wait for itself: both live on the loop {loop.name!r}")

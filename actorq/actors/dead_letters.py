@@ -1,0 +1,44 @@
+"""Messages that found nobody: counted, and the last ones kept in view by their type, never by their content."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from actorq.clock import Clock
+
+__all__ = ["DeadLetter", "DeadLetters"]
+
+KEPT: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message of type `message_type` for `target` was lost because of `reason` at `lost_at` (Unix seconds)."""
+
+    target: str
+    message_type: str
+    reason: str
+    lost_at: float
+
+
+class DeadLetters:
+    """Counts from any thread; a lost count under contention is worth less than a lock on the way of every message."""
+
+    __slots__ = ("_clock", "_last", "count")
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._last: deque[DeadLetter] = deque(maxlen=KEPT)
+        self.count = 0
+
+    def add(self, target: str, message: object, reason: object) -> None:
+        """Take note of one lost message."""
+        self.count += 1
+        self._last.append(DeadLetter(target, type(message).__name__, str(reason), self._clock.now()))
+
+    def last(self) -> list[DeadLetter]:
+        """Return the last ones, oldest first."""
+        return list(self._last)

@@ -1,0 +1,338 @@
+"""A set of loops, the actors on them, and the names they are known by.
+
+One per node; tests may have several in a process. A name is taken before `init` runs and free before anybody hears of the
+end (R36), so a restart never meets its own former self. Actor threads are daemons, because a stuck actor must not hold the
+process, but `shutdown` joins every one of them.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from actorq.actors.actor import Actor
+from actorq.actors.cell import Cell
+from actorq.actors.context import current_cell, guard_blocking
+from actorq.actors.dead_letters import DeadLetters
+from actorq.actors.loop import Loop
+from actorq.actors.mailbox import Mailbox
+from actorq.actors.outcome import StartFailed, StartOutcome
+from actorq.actors.ref import ActorRef, NameRef
+from actorq.actors.signals import Boot
+from actorq.clock import SYSTEM_CLOCK
+from actorq.errors import ActorDead, AlreadyStarted, AskTimeout, Exit
+from actorq.log import get_logger
+from actorq.messages.reasons import NOPROC, SHUTDOWN, Crashed, crashed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from actorq.clock import Clock
+    from actorq.messages.reasons import ExitReason
+
+__all__ = ["ActorInfo", "System"]
+
+log = get_logger(__name__)
+
+START_TIMEOUT_S: Final = 60.0  # a store may have to recover; nothing that takes longer is a start
+JOIN_GRACE_S: Final = 1.0  # for a thread that was told to end and does nothing else any more
+
+A = TypeVar("A", bound=Actor)
+
+
+@dataclass(frozen=True, slots=True)
+class ActorInfo:
+    """What is known of one living actor without asking it."""
+
+    id: int
+    name: str | None
+    class_name: str
+    state: str
+    pinned: bool
+    parent_id: int | None
+    mailbox: int
+    dropped: int
+    rejected: int
+    unknown: int
+
+
+class System:
+    """Spawns, names and ends actors. Every method may be called from any thread unless it says otherwise."""
+
+    def __init__(self, name: str = "actorq", *, clock: Clock = SYSTEM_CLOCK) -> None:
+        self.name, self.clock = name, clock
+        self.lock = threading.Lock()  # guards names, cells, loops, and every cell's links, monitors and state
+        self.dead_letters = DeadLetters(clock)
+        self._names: dict[str, Cell] = {}
+        self._cells: dict[int, Cell] = {}
+        self._loops: set[Loop] = set()
+        self._shared: Loop | None = None
+        self._closing = False
+        self._killed: dict[Cell, float] = {}  # pinned, killed, thread not back yet -> monotonic time of the kill
+        self.nobody = self._make_nobody()
+
+    # -- spawning ------------------------------------------------------------------------------------------------------
+
+    def spawn(
+        self,
+        actor_class: type[A],
+        *args: Any,
+        name: str | None = None,
+        link: bool = False,
+        parent: ActorRef[Any] | None = None,
+        start_timeout_s: float = START_TIMEOUT_S,
+        **kwargs: Any,
+    ) -> ActorRef[A]:
+        """Start an actor and wait until its `init` confirmed. One that was ignored comes back as a dead ref.
+
+        `link` shares its fate with `parent`, or with the actor whose code calls this.
+
+        Raises:
+            AlreadyStarted: the name is taken.
+            WouldBlock: called in a shared loop, where a supervisor is the one to start actors.
+            ActorDead: it ended before it confirmed without an exception, e.g. it was killed.
+            Exception: whatever `init` raised.
+        """
+        guard_blocking(f"spawn() of {actor_class.__name__}", None if actor_class.pinned else self._shared)
+        parent_cell = current_cell() if parent is None else parent.cell
+        if link and parent_cell is None:
+            raise ValueError(f"expected a parent to link {actor_class.__name__} to, got a call from outside any actor")
+        done = threading.Event()
+        outcomes: list[StartOutcome] = []
+
+        def confirm(outcome: StartOutcome) -> None:
+            outcomes.append(outcome)
+            done.set()
+
+        cell = self.start_actor(
+            actor_class, args, kwargs, name=name, parent=parent_cell if link or parent else None, confirm=confirm
+        )
+        if not done.wait(start_timeout_s):
+            cell.kill()
+            raise AskTimeout(f"the start of {cell.label}", start_timeout_s)
+        match outcomes[0]:
+            case StartFailed(reason, error):
+                if error is None or isinstance(error, Exit):
+                    raise ActorDead(cell.label, reason)
+                raise error
+        return cell.ref
+
+    def start_actor(
+        self,
+        actor_class: type[Actor],
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        *,
+        name: str | None,
+        parent: Cell | None,
+        confirm: Callable[[StartOutcome], None],
+        supervised: bool = False,
+    ) -> Cell:
+        """Start an actor without waiting: `confirm` is called once, in any thread. Linked to `parent` from the start.
+
+        Raises:
+            AlreadyStarted: the name is taken.
+            ActorDead: the parent, or the system, is at its end.
+        """
+        if name is not None and name in self._names:
+            raise AlreadyStarted(name, self.whereis(name))
+        loop = self._loop_for(actor_class)
+        cell = Cell(self, loop, "", name, parent)
+        cell.label = f"{name or actor_class.__name__}#{cell.id}"
+        cell.args, cell.kwargs, cell.confirm, cell.supervised = args, dict(kwargs), confirm, supervised
+        actor = actor_class(cell)
+        mailbox = actor.actor_inbox
+        assert isinstance(mailbox, Mailbox)
+        mailbox.attach(cell, loop, actor_class.capacity, actor_class.on_full)
+        cell.actor, cell.mailbox = actor, mailbox
+        cell.ref = ActorRef(actor, cell)
+        actor._actor_ref = cell.ref  # noqa: SLF001  Pykka has made one of its own
+        if actor_class.on_drained is not Actor.on_drained:
+            cell.has_drain, cell.drain = True, actor.on_drained
+        self._register(cell)
+        try:
+            actor._start_actor_loop()  # noqa: SLF001  Pykka's open point
+        except RuntimeError as error:  # the machine gives no more threads
+            cell.start_error = error
+            cell.finish(crashed(error))
+            return cell
+        loop.post_signal(cell, Boot())
+        return cell
+
+    def _register(self, cell: Cell) -> None:
+        with self.lock:
+            if self._closing:
+                raise ActorDead(f"system {self.name}", SHUTDOWN)
+            if cell.name is not None:
+                if cell.name in self._names:
+                    raise AlreadyStarted(cell.name, self._names[cell.name].ref)
+                self._names[cell.name] = cell
+            if cell.parent is not None:
+                if cell.parent.state == "dead":
+                    self._names.pop(cell.name or "", None)
+                    raise ActorDead(cell.parent.label, cell.parent.reason)
+                cell.links.add(cell.parent)
+                cell.parent.links.add(cell)
+            self._cells[cell.id] = cell
+            if not cell.loop.shared:
+                self._loops.add(cell.loop)
+
+    def _loop_for(self, actor_class: type[Actor]) -> Loop:
+        if actor_class.pinned:
+            loop = Loop(f"{self.name}:{actor_class.__name__}", shared=False, clock=self.clock)
+            loop.on_close = self._loop_closed
+            return loop
+        with self.lock:
+            if self._shared is None:
+                if self._closing:
+                    raise ActorDead(f"system {self.name}", SHUTDOWN)
+                self._shared = Loop(f"{self.name}:light", shared=True, clock=self.clock)
+                self._shared.on_close = self._loop_closed
+                self._shared.start()
+                self._loops.add(self._shared)
+            return self._shared
+
+    def _make_nobody(self) -> Cell:
+        loop = Loop("nobody", shared=False, clock=self.clock)
+        cell = Cell(self, loop, "nobody", None, None)
+        actor = Actor(cell)
+        mailbox = actor.actor_inbox
+        assert isinstance(mailbox, Mailbox)
+        mailbox.attach(cell, loop, 1, "reject")
+        cell.actor, cell.mailbox, cell.ref = actor, mailbox, ActorRef(actor, cell)
+        cell.supervised = True  # nobody's end is no event
+        cell.finish(NOPROC)
+        loop.release()
+        return cell
+
+    # -- names and views -----------------------------------------------------------------------------------------------
+
+    def whereis(self, name: str) -> ActorRef[Any] | None:
+        """Return the ref of the living actor of that name."""
+        cell = self._names.get(name)
+        return None if cell is None else cell.ref
+
+    def ref(self, name: str) -> NameRef:
+        """Return a ref that looks `name` up at each send."""
+        return NameRef(self, name)
+
+    def actors(self) -> list[ActorInfo]:
+        """Return what is known of every living actor, oldest first, without asking any."""
+        with self.lock:
+            cells = list(self._cells.values())
+        return [_describe(cell) for cell in cells]
+
+    def loops(self) -> list[Loop]:
+        """Return the loops that run now; for whoever watches their beats."""
+        with self.lock:
+            return list(self._loops)
+
+    def zombies(self, grace_s: float = 0.0) -> list[tuple[str, float]]:
+        """Return pinned actors killed more than `grace_s` ago whose threads aren't back: (label, seconds since)."""
+        now = time.monotonic()
+        with self.lock:
+            killed = list(self._killed.items())
+        return [(cell.label, now - since) for cell, since in killed if now - since >= grace_s]
+
+    # -- ending --------------------------------------------------------------------------------------------------------
+
+    def exit(self, ref: ActorRef[Any], reason: ExitReason = SHUTDOWN) -> None:
+        """Send an exit signal in the system's name, which counts as the parent's; KILL acts before this returns."""
+        ref.cell.exit(None, reason)
+
+    def kill(self, ref: ActorRef[Any]) -> None:
+        """End an actor at once and fence its incarnation; what it still does counts for nothing."""
+        ref.cell.kill()
+
+    def wait_down(self, ref: ActorRef[Any], timeout_s: float = 5.0) -> ExitReason | None:
+        """Wait until an actor has ended; return the reason, or None if it hasn't. Not in a shared loop."""
+        guard_blocking(f"waiting for the end of {ref}", ref.cell.loop)
+        ended = threading.Event()
+        watch_id = ref.cell.watch(lambda *_: ended.set())
+        if ended.wait(max(0.0, timeout_s)):
+            return ref.cell.reason
+        ref.cell.unwatch(watch_id)
+        return None
+
+    def shutdown(self, timeout_s: float = 5.0) -> None:
+        """End every actor, roots in reverse order of their start, and join every loop. Idempotent.
+
+        After `timeout_s` what still lives is killed. A thread that is stuck in an actor's code is reported and left.
+        """
+        guard_blocking(f"shutdown() of {self.name}")
+        deadline = time.monotonic() + timeout_s
+        with self.lock:
+            self._closing = True
+            roots = [cell for cell in self._cells.values() if cell.parent is None]
+        for root in reversed(roots):
+            self.exit(root.ref, SHUTDOWN)
+            if self.wait_down(root.ref, deadline - time.monotonic()) is None:
+                log.warning("actor_ignored_stop", actor=root.label, waited_s=timeout_s)
+                root.kill()
+        with self.lock:
+            left = list(self._cells.values())
+        for cell in reversed(left):
+            cell.kill()
+        self._join(deadline)
+
+    def _join(self, deadline: float) -> None:
+        loops = self.loops()
+        for loop in loops:
+            loop.stop()
+        until = max(deadline, time.monotonic() + JOIN_GRACE_S)
+        for loop in loops:
+            thread = loop.thread
+            if thread is None or thread is threading.current_thread():
+                continue
+            thread.join(max(0.0, until - time.monotonic()))
+            if thread.is_alive():
+                log.error("loop_abandoned", loop=loop.name, stuck_for_s=round(loop.stuck_for_s(), 1))
+
+    # -- what cells and loops report -------------------------------------------------------------------------------------
+
+    def forget(self, cell: Cell) -> None:
+        """Free the name and the place of a cell; called with the lock held."""
+        if cell.name is not None and self._names.get(cell.name) is cell:
+            del self._names[cell.name]
+        self._cells.pop(cell.id, None)
+
+    def killed(self, cell: Cell) -> None:
+        """Take note that a pinned actor's thread still has to come back."""
+        if not cell.loop.shared:
+            with self.lock:
+                if cell.loop in self._loops:
+                    self._killed[cell] = time.monotonic()
+
+    def report_end(self, cell: Cell, reason: ExitReason) -> None:
+        """Log the crash of an actor that has no supervisor to do it."""
+        if isinstance(reason, Crashed):
+            log.error("actor_crashed", actor=cell.label, reason=str(reason), traceback=reason.traceback_text)
+
+    def _loop_closed(self, loop: Loop) -> None:
+        """Forget a loop whose thread ends; whoever still lived on it is dead now."""
+        with self.lock:
+            self._loops.discard(loop)
+            if loop is self._shared:
+                self._shared = None
+            left = [cell for cell in self._cells.values() if cell.loop is loop]
+            for cell in [cell for cell in self._killed if cell.loop is loop]:
+                del self._killed[cell]
+        for cell in left:
+            cell.finish(Crashed("LoopFailed", f"the loop {loop.name!r} ended"))
+
+
+def _describe(cell: Cell) -> ActorInfo:
+    return ActorInfo(
+        id=cell.id,
+        name=cell.name,
+        class_name=type(cell.actor).__name__,
+        state=cell.state,
+        pinned=not cell.loop.shared,
+        parent_id=None if cell.parent is None else cell.parent.id,
+        mailbox=len(cell.mailbox),
+        dropped=cell.mailbox.dropped,
+        rejected=cell.mailbox.rejected,
+        unknown=cell.unknown,
+    )

@@ -1,0 +1,130 @@
+"""Why an actor ended.
+
+Erlang's exit reasons as values: `normal`, `shutdown`, `shutdown(info)` are clean, everything else is a failure that a
+supervisor acts on. A crash is carried as data (class name, message, traceback text), so a reason can go over a wire and
+never keeps frames of the dead alive.
+"""
+
+from __future__ import annotations
+
+import traceback
+from typing import Final, TypeAlias
+
+import msgspec
+
+__all__ = [
+    "KILL",
+    "KILLED",
+    "NOCONNECTION",
+    "NOPROC",
+    "NORMAL",
+    "SHUTDOWN",
+    "Crashed",
+    "ExitReason",
+    "Kill",
+    "Killed",
+    "NoConnection",
+    "NoProc",
+    "Normal",
+    "Shutdown",
+    "as_reason",
+    "crashed",
+    "is_clean",
+]
+
+MAX_TRACEBACK_CHARS: Final = 16_384  # the end of a traceback is what names the error; deep recursion fills megabytes
+
+
+class Normal(msgspec.Struct, frozen=True, tag="normal"):
+    """The actor was done."""
+
+    def __str__(self) -> str:
+        return "normal"
+
+
+class Shutdown(msgspec.Struct, frozen=True, tag="shutdown"):
+    """The actor was told to end, or ended in good order because of `info`."""
+
+    info: object = None
+
+    def __str__(self) -> str:
+        return "shutdown" if self.info is None else f"shutdown: {self.info}"
+
+
+class Kill(msgspec.Struct, frozen=True, tag="kill"):
+    """The signal that can't be trapped; linked peers see `Killed`."""
+
+    def __str__(self) -> str:
+        return "kill"
+
+
+class Killed(msgspec.Struct, frozen=True, tag="killed"):
+    """The actor was killed: none of its own code ran afterwards."""
+
+    def __str__(self) -> str:
+        return "killed"
+
+
+class NoProc(msgspec.Struct, frozen=True, tag="noproc"):
+    """There was no such actor, or it had ended before."""
+
+    def __str__(self) -> str:
+        return "noproc"
+
+
+class NoConnection(msgspec.Struct, frozen=True, tag="noconnection"):
+    """The node it lives on can't be reached."""
+
+    def __str__(self) -> str:
+        return "noconnection"
+
+
+class Crashed(msgspec.Struct, frozen=True, tag="crashed"):
+    """An exception nobody caught."""
+
+    class_name: str
+    message: str = ""
+    traceback_text: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.class_name}: {self.message}" if self.message else self.class_name
+
+
+ExitReason: TypeAlias = Normal | Shutdown | Kill | Killed | NoProc | NoConnection | Crashed
+
+NORMAL: Final = Normal()
+SHUTDOWN: Final = Shutdown()
+KILL: Final = Kill()
+KILLED: Final = Killed()
+NOPROC: Final = NoProc()
+NOCONNECTION: Final = NoConnection()
+
+
+def is_clean(reason: object) -> bool:
+    """Return whether `reason` is an end in good order: normal or shutdown, with or without info."""
+    return isinstance(reason, (Normal, Shutdown))
+
+
+def crashed(error: BaseException) -> Crashed:
+    """Return `error` as data; the text keeps its end where it is too long."""
+    lines = traceback.format_exception(type(error), error, error.__traceback__)
+    text = "".join(lines)
+    if len(text) > MAX_TRACEBACK_CHARS:
+        text = "…" + text[-MAX_TRACEBACK_CHARS:]
+    return Crashed(type(error).__qualname__, _message_of(error), text)
+
+
+def as_reason(value: object) -> ExitReason:
+    """Return `value` itself where it is an exit reason; anything else becomes a failure that shows it."""
+    if isinstance(value, (Normal, Shutdown, Kill, Killed, NoProc, NoConnection, Crashed)):
+        return value
+    if isinstance(value, BaseException):
+        return crashed(value)
+    return Crashed("Exit", str(value))
+
+
+def _message_of(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001  a broken __str__ must not hide the crash it describes
+        return "(its message can't be shown)"

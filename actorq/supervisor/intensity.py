@@ -1,0 +1,30 @@
+"""How many restarts are too many.
+
+A value: the moments (monotonic seconds) of the incidents within the last `period_s`. More than `intensity` of them, and
+the supervisor gives up. Borrowed from OTP's supervisor, "Maximum Restart Intensity".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+__all__ = ["RestartWindow"]
+
+
+@dataclass(frozen=True, slots=True)
+class RestartWindow:
+    """At most `intensity` incidents in `period_s`; an incident exactly `period_s` old still counts, as in OTP."""
+
+    intensity: int
+    period_s: float
+    incidents: tuple[float, ...] = ()
+
+    def add(self, now: float) -> RestartWindow:
+        """Return the window after one more incident at `now`."""
+        kept = tuple(at for at in self.incidents if at >= now - self.period_s)
+        return replace(self, incidents=(*kept, now))
+
+    @property
+    def exceeded(self) -> bool:
+        """Return whether the last incident was one too many."""
+        return len(self.incidents) > self.intensity

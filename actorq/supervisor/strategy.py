@@ -1,0 +1,85 @@
+"""Who is restarted with whom. Pure; the supervisor applies it.
+
+The four strategies are OTP's three and `dependents`: a child takes with it whoever requires it, directly or through
+others, except over edges that `rebind`. Children are in start order, which for `dependents` is a topological one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from actorq.messages.reasons import ExitReason
+
+from actorq.messages.reasons import is_clean
+
+__all__ = ["STRATEGIES", "RestartPlan", "Strategy", "hard_edges", "is_restarted", "plan_restart", "plan_retry"]
+
+Strategy = Literal["one_for_one", "one_for_all", "rest_for_one", "dependents"]
+STRATEGIES: Final[tuple[Strategy, ...]] = ("one_for_one", "one_for_all", "rest_for_one", "dependents")
+
+
+@dataclass(frozen=True, slots=True)
+class RestartPlan:
+    """What follows the end of one child: whom to stop, in this order, then whom to start, in this order."""
+
+    stop: tuple[str, ...]
+    start: tuple[str, ...]
+
+
+def is_restarted(restart: str, reason: ExitReason) -> bool:
+    """Return whether a child of that restart type comes back after ending with `reason` (R11)."""
+    if restart == "permanent":
+        return True
+    return restart == "transient" and not is_clean(reason)
+
+
+def hard_edges(requires: Iterable[str], rebind: Iterable[str]) -> frozenset[str]:
+    """Return those of `requires` over which a restart spreads."""
+    return frozenset(requires) - frozenset(rebind)
+
+
+def plan_restart(
+    strategy: Strategy, order: Sequence[str], failed: str, edges: Mapping[str, frozenset[str]]
+) -> RestartPlan:
+    """Return the plan for the end of `failed`; `edges` maps a child to those it can't go on without."""
+    group = _affected(strategy, order, failed, edges)
+    return RestartPlan(stop=tuple(child for child in reversed(group) if child != failed), start=group)
+
+
+def plan_retry(
+    strategy: Strategy, group: Sequence[str], failed: str, edges: Mapping[str, frozenset[str]]
+) -> tuple[RestartPlan, tuple[str, ...]]:
+    """Return what to do when `failed` didn't come up while `group` was being restarted (R16), and who can go on.
+
+    The plan is for the retry. one_for_all stops those again that are up already; the others retry from `failed` on. With
+    `dependents`, members of the group that don't need `failed` don't wait for it: they are the second value.
+    """
+    if strategy == "one_for_all":
+        return RestartPlan(tuple(child for child in reversed(group) if child != failed), tuple(group)), ()
+    after = tuple(group[list(group).index(failed) :])
+    if strategy != "dependents":
+        return RestartPlan((), after), ()
+    waiting = _affected("dependents", after, failed, edges)
+    return RestartPlan((), waiting), tuple(child for child in after if child not in waiting)
+
+
+def _affected(
+    strategy: Strategy, order: Sequence[str], failed: str, edges: Mapping[str, frozenset[str]]
+) -> tuple[str, ...]:
+    match strategy:
+        case "one_for_one":
+            return (failed,)
+        case "one_for_all":
+            return tuple(order)
+        case "rest_for_one":
+            return tuple(order[list(order).index(failed) :])
+        case "dependents":
+            hit = {failed}
+            for child in order:
+                if not hit.isdisjoint(edges.get(child, ())):
+                    hit.add(child)
+            return tuple(child for child in order if child in hit)
