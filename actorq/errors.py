@@ -19,6 +19,7 @@ Bad arguments are `ValueError` or `TypeError`, raised where they were given; con
     │  ├─ SlotLost                 the process that ran the task died
     │  ├─ NotRegistered            no task of that name
     │  ├─ TaskRevoked              cancelled or expired
+    │  ├─ SoftTimeLimitExceeded    raised inside a task that runs longer than its soft limit
     │  ├─ Ignore, Reject, Retry    raised by task code to steer its own outcome
     │  └─ MaxRetriesExceeded
     └─ ActorError
@@ -61,6 +62,7 @@ __all__ = [
     "ResultUnknown",
     "Retry",
     "SlotLost",
+    "SoftTimeLimitExceeded",
     "StoreDamaged",
     "StoreError",
     "StoreFull",
@@ -170,6 +172,14 @@ class NotRegistered(TaskError):
 
 class TaskRevoked(TaskError):
     """The task was cancelled, or expired before it could start."""
+
+
+class SoftTimeLimitExceeded(TaskError):
+    """The run has taken longer than `limit_s`; raised inside the task, which may catch it and clean up."""
+
+    def __init__(self, limit_s: float) -> None:
+        self.limit_s = limit_s
+        super().__init__(f"the task ran longer than its soft limit of {limit_s:g} s")
 
 
 class Ignore(TaskError):

@@ -54,8 +54,7 @@ class AppInfo(msgspec.Struct, frozen=True):
     """What a node may know of an application without importing it; plain data only."""
 
     name: str
-    broker: str | None = None
-    home: str | None = None
+    home: str = ""
     tasks: dict[str, dict[str, Any]] = {}
     conf: dict[str, Any] = {}
 

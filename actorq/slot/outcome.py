@@ -26,7 +26,8 @@ from actorq.codec import decode_body, encode_body, encode_failure, encode_result
 from actorq.errors import EncodeError, Ignore, NotRegistered, Reject, Retry, TaskRevoked
 from actorq.messages import states
 from actorq.messages.task import FLAG_IGNORE_RESULT, Delivery, Report
-from actorq.tasks.request import Request, pop_request, push_request
+from actorq.slot.limits import SoftLimit, run_limited
+from actorq.tasks.request import Request, current
 
 if TYPE_CHECKING:
     import asyncio
@@ -46,6 +47,8 @@ REJECTED: Final = states.NUMBERS[states.REJECTED]
 MAX_TRACEBACK_CHARS: Final = 64 * 1024  # the middle is left out beyond that
 MAX_NAMES_TOLD: Final = 30  # of registered tasks, in a NotRegistered
 
+_ENCODED_NONE: Final = encode_result(None)  # what most tasks return
+_set_request: Final = current.set
 _OWN_CODE: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _LOOP_CODE: Final = os.sep + "asyncio" + os.sep
 
@@ -64,12 +67,13 @@ class RunnableTask(Protocol):
 class TaskRunner:
     """Runs deliveries of the tasks of one application, one at a time."""
 
-    __slots__ = ("_hostname", "_loop", "_pid", "_tasks")
+    __slots__ = ("_hostname", "_loop", "_pid", "_soft_limit", "_tasks")
 
     def __init__(self, tasks: Mapping[str, RunnableTask], hostname: str) -> None:
         self._tasks = tasks
         self._hostname = hostname
         self._pid = os.getpid()
+        self._soft_limit = SoftLimit()
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def run(self, delivery: Delivery) -> Report:
@@ -83,19 +87,34 @@ class TaskRunner:
         try:
             args, kwargs = decode_body(message.codec_id, message.body)
             request = Request.from_delivery(delivery, self._hostname, self._pid)
-            token = push_request(request)
+            # Not push and pop: there is nothing around this run to go back to.
+            _set_request(request)
             try:
-                result = task.run_delivery(args, kwargs, request)
-                if task.is_coroutine:
-                    result = self._await(result)
+                if message.limits is not None and message.limits[0]:
+                    result = self._run_limited(task, args, kwargs, request, message.limits[0])
+                else:
+                    result = task.run_delivery(args, kwargs, request)
+                    if task.is_coroutine:
+                        result = self._await(result)
             finally:
-                pop_request(token)
+                _set_request(None)
             if message.flags & FLAG_IGNORE_RESULT:
                 return Report(delivery.key, delivery.token, SUCCESS)
-            codec_id, payload = _encode(result, message.codec_id)
+            codec_id, payload = _ENCODED_NONE if result is None else _encode(result, message.codec_id)
             return Report(delivery.key, delivery.token, SUCCESS, payload, codec_id)
         except BaseException as error:  # noqa: BLE001  the one place where everything a task raises ends
             return _judge(delivery, error)
+
+    def _run_limited(
+        self, task: RunnableTask, args: tuple[Any, ...], kwargs: dict[str, Any], request: Request, limit_s: float
+    ) -> Any:
+        if task.is_coroutine:
+            return self._await(run_limited(task.run_delivery(args, kwargs, request), limit_s))
+        try:
+            self._soft_limit.arm(limit_s)
+            return task.run_delivery(args, kwargs, request)
+        finally:
+            self._soft_limit.disarm()
 
     def _await(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Run a coroutine on this slot's loop, which lives on, so that connections can be kept between tasks."""

@@ -123,5 +123,5 @@ class ReportLog:
 def join_done(first: int, records: list[bytes]) -> bytes:
     """Return the DONE frame of reports that are encoded already: kind, array of 2, number, array of records."""
     count = len(records)
-    header = bytes((0x90 | count,)) if count < 16 else b"\xdc" + count.to_bytes(2, "big")  # noqa: PLR2004  MessagePack
+    header = bytes((0x90 | count,)) if count < 16 else b"\xdc" + count.to_bytes(2, "big")
     return b"".join((DONE, b"\x92", _encode_number(first), header, *records))

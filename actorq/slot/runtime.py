@@ -88,6 +88,7 @@ class Slot:
                     self._set_deadline(delivery, now)
                 report = run(delivery)
                 done = clock()
+                words[DEADLINE] = 0
                 if self.is_forked:
                     os._exit(0)  # a child forked by task code came back from it: there is one slot only
                 report.runtime_s = (done - now) / 1e9
@@ -141,7 +142,7 @@ class Slot:
             try:
                 tasks = _decode_tasks(memoryview(frame)[1:])
             except (msgspec.DecodeError, RecursionError) as error:
-                log.error("frame_refused", slot=self._line.path.stem, error=str(error))  # noqa: TRY400  the text says it
+                log.error("frame_refused", slot=self._line.path.stem, error=str(error))
                 self._session.lose("a frame that can't be read")
                 return
             self._reports.settle(tasks.settled)

@@ -222,4 +222,4 @@ class BrokerSession:
 
 
 def _has_frames(socket: zmq.Socket[bytes]) -> bool:
-    return bool(socket.getsockopt(zmq.EVENTS) & zmq.POLLIN)  # type: ignore[operator]
+    return bool(socket.getsockopt(zmq.EVENTS) & zmq.POLLIN)  # type: ignore[operator, arg-type]

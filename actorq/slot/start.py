@@ -26,6 +26,7 @@ from actorq.transport.paths import Home
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from actorq.app import App
     from actorq.slot.orders import SlotOptions
 
 __all__ = ["ignore_stop_signals", "run_slot", "tie_to_node"]
@@ -43,7 +44,7 @@ def tie_to_node(node_pid: int, life_fd: int) -> None:
         os._exit(1)
 
 
-def run_slot(options: SlotOptions, tasks: Mapping[str, RunnableTask]) -> None:
+def run_slot(options: SlotOptions, app: App | None) -> None:
     """Serve as the slot `options.name` until told to retire.
 
     Raises:
@@ -55,13 +56,19 @@ def run_slot(options: SlotOptions, tasks: Mapping[str, RunnableTask]) -> None:
     _show_lines_at_once()
     _offer_to_the_oom_killer()
     home = Home(Path(options.home), Path(options.runtime))
+    tasks: Mapping[str, RunnableTask] = {}
+    if app is not None:
+        tasks = app.tasks
+        # What tasks send goes to the node that runs them, also where the application names another home.
+        app._home = home  # noqa: SLF001
     line = Line.create(home.lines / f"{options.name}.line", os.getpid())
     trace = _keep_fatal_traces(trace_path(line.path))
     session = BrokerSession(home, options.name, options.node)
     slot = Slot(line, session, TaskRunner(tasks, options.node))
     os.register_at_fork(after_in_child=lambda: _stop_being_a_slot(slot, line))
     slot.run()
-    atexit._run_exitfuncs()  # the application's; the interpreter itself isn't finalised: threads of tasks may hang it
+    # The application's. The interpreter itself isn't finalised: it would wait for threads that tasks left behind.
+    atexit._run_exitfuncs()  # noqa: SLF001  the documented way is to finalise the interpreter
     faulthandler.disable()
     os.close(trace)
     line.close()

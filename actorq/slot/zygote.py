@@ -45,7 +45,7 @@ from actorq.tasks.options import OPTION_NAMES
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from actorq.slot.outcome import RunnableTask
+    from actorq.app import App
 
 __all__ = ["describe_app", "main"]
 
@@ -81,7 +81,7 @@ class Zygote:
         self._life_fd = life_fd
         self._watch_fd = die_at_end_of(life_fd)
         self._options = options
-        self._tasks: Mapping[str, RunnableTask] = {}
+        self._app: App | None = None
         self._forks = True
 
     def serve(self) -> NoReturn:
@@ -97,7 +97,8 @@ class Zygote:
     def _preload(self) -> None:
         started = time.monotonic()
         try:
-            info, self._tasks = _load(self._options.app)
+            self._app = _load(self._options.app)
+            info = AppInfo("") if self._app is None else describe_app(self._app)
         except BaseException as error:  # noqa: BLE001  an application may raise anything, SystemExit too
             self._reply(AppFailed(_say(error), traceback.format_exc()))
             os._exit(EXIT_CONFIG)
@@ -124,7 +125,7 @@ class Zygote:
             tie_to_node(self._options.node_pid, self._life_fd)
             os.close(self._life_fd)
             os.close(self._watch_fd)  # the zygote's own
-            run_slot(options, self._tasks)
+            run_slot(options, self._app)
 
         read_fd, write_fd = os.pipe()
         try:
@@ -165,29 +166,27 @@ class Zygote:
         self._node.sendall(pack_frame(reply))
 
 
-def describe_app(app: object) -> AppInfo:
+def describe_app(app: App) -> AppInfo:
     """Return what a node may know of the application, as plain data."""
-    tasks = getattr(app, "tasks", {})
     return AppInfo(
-        name=str(getattr(app, "name", "")),
-        broker=_text(getattr(app, "broker", None)),
-        home=_text(getattr(app, "home", None)),
+        name=app.name,
+        home=str(app.home.path),
         tasks={
-            name: _plain({option: getattr(task, option) for option in OPTION_NAMES if hasattr(task, option)})
-            for name, task in tasks.items()
+            name: _make_plain({option: getattr(task, option) for option in OPTION_NAMES if hasattr(task, option)})
+            for name, task in app.tasks.items()
         },
-        conf=_plain(getattr(app, "conf", None)),
+        conf=_make_plain(app.conf.as_dict()),
     )
 
 
-def _load(spec: str) -> tuple[AppInfo, Mapping[str, RunnableTask]]:
+def _load(spec: str) -> App | None:
     if not spec:
-        return AppInfo("actorq"), {}
+        return None
     from actorq.app import load_app  # noqa: PLC0415  a zygote without an application doesn't need it
 
     app = load_app(spec)
     app.import_includes()
-    return describe_app(app), app.tasks
+    return app
 
 
 def _become_one_slot(arguments: list[str]) -> NoReturn:
@@ -201,11 +200,12 @@ def _become_one_slot(arguments: list[str]) -> NoReturn:
         tie_to_node(options.node_pid, life_fd)
         os.close(life_fd)
         try:
-            _, tasks = _load(options.app)
+            app = _load(options.app)
         except ConfigError as error:
-            print(f"actorq: {error}", file=sys.stderr, flush=True)
+            sys.stderr.write(f"actorq: {error}\n")
+            _flush_output()
             os._exit(EXIT_CONFIG)
-        run_slot(slot_options, tasks)
+        run_slot(slot_options, app)
 
     _fork_and_leave(pid_fd, become)
 
@@ -250,18 +250,10 @@ def _say(error: BaseException) -> str:
     return " ".join(text.split())
 
 
-def _text(value: object) -> str | None:
-    return None if value is None else str(value)
-
-
-def _plain(value: object) -> dict[str, object]:
-    """Return a mapping as data that can be sent: what isn't plain becomes its repr."""
-    try:
-        items = dict(value)  # type: ignore[call-overload]
-    except (TypeError, ValueError):
-        return {}
+def _make_plain(value: Mapping[str, object]) -> dict[str, object]:
+    """Return the same as data that can be sent: what isn't plain becomes its repr."""
     plain = (str, int, float, bool, type(None))
-    return {str(key): each if isinstance(each, plain) else repr(each) for key, each in items.items()}
+    return {key: each if isinstance(each, plain) else repr(each) for key, each in value.items()}
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from actorq.app import App
-from actorq.errors import Ignore, Reject, Retry
+from actorq.errors import Ignore, Reject, Retry, SoftTimeLimitExceeded
 
 app = App("slots")
 
@@ -123,3 +123,25 @@ async def coroutine(x):
 
     await asyncio.sleep(0)
     return x + 1, id(asyncio.get_running_loop())
+
+
+@app.task(name="overrun")
+def overrun():
+    while True:
+        time.sleep(10)
+
+
+@app.task(name="overrun_and_catch")
+def overrun_and_catch():
+    try:
+        while True:
+            pass
+    except SoftTimeLimitExceeded:
+        return "cleaned up"
+
+
+@app.task(name="overrun_in_a_coroutine")
+async def overrun_in_a_coroutine():
+    import asyncio
+
+    await asyncio.sleep(60)
