@@ -17,7 +17,7 @@ import tempfile
 import time
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
@@ -28,8 +28,12 @@ from actorq.messages.task import ResultRecord, TaskMessage
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from actorq.engine.store import Durability
+
 BODY = os.urandom(100)
 SUCCESS = 4
+DURABILITIES: Final[tuple[Durability, ...]] = ("power", "process")
+T = TypeVar("T")
 SYNCHRONOUS = {"power": "FULL", "process": "NORMAL"}
 
 
@@ -40,7 +44,7 @@ def make_messages(count: int) -> list[TaskMessage]:
 class Straight:
     """The straight line: the same rows, nothing around them."""
 
-    def __init__(self, path: Path, durability: str) -> None:
+    def __init__(self, path: Path, durability: Durability) -> None:
         self.connection = connection = sqlite3.connect(path, isolation_level=None)
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         connection.execute("PRAGMA journal_mode = WAL")
@@ -79,7 +83,7 @@ class Straight:
         self.connection.execute("COMMIT")
 
 
-def time_batches(items: list, size: int, act: Callable[[list], object]) -> tuple[float, float]:
+def time_batches(items: list[T], size: int, act: Callable[[list[T]], object]) -> tuple[float, float]:
     """Return wall and CPU microseconds per item."""
     started, cpu = time.perf_counter(), time.process_time()
     for at in range(0, len(items), size):
@@ -87,7 +91,7 @@ def time_batches(items: list, size: int, act: Callable[[list], object]) -> tuple
     return (time.perf_counter() - started) / len(items) * 1e6, (time.process_time() - cpu) / len(items) * 1e6
 
 
-def measure_engine(folder: Path, durability: str, tasks: int) -> dict[str, tuple[float, float]]:
+def measure_engine(folder: Path, durability: Durability, tasks: int) -> dict[str, tuple[float, float]]:
     engine = SqliteEngine(folder / "store.db", durability=durability)
     engine.open()
     (no, _), (other, _) = engine.register_outbox(1), engine.register_outbox(2)
@@ -117,7 +121,7 @@ def measure_engine(folder: Path, durability: str, tasks: int) -> dict[str, tuple
     return times
 
 
-def measure_straight(folder: Path, durability: str, tasks: int) -> dict[str, tuple[float, float]]:
+def measure_straight(folder: Path, durability: Durability, tasks: int) -> dict[str, tuple[float, float]]:
     script = Straight(folder / "straight.db", durability)
     times = {}
     messages = make_messages(tasks)
@@ -141,7 +145,7 @@ def main() -> None:
     print(
         f"{'':8} {'':14} {'engine':>8} {'(cpu)':>8} {'script':>8} {'(cpu)':>8} {'ratio':>6} {'(cpu)':>6}   us per task"
     )
-    for durability in ("power", "process"):
+    for durability in DURABILITIES:
         rounds: dict[str, list[dict[str, tuple[float, float]]]] = {"engine": [], "script": []}
         for _ in range(options.rounds):
             for name, measure in (("engine", measure_engine), ("script", measure_straight)):

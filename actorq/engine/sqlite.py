@@ -166,6 +166,7 @@ class SqliteEngine:
     # ------------------------------------------------------------------------------------------------------ leases
 
     def lease(self, queues: Sequence[str], limit: int, ttl_s: float | None = None) -> list[StoredTask]:
+        self._store.connection  # noqa: B018  raises where the store stopped working; empty lanes wouldn't notice
         deadline = None if ttl_s is None else self.clock.monotonic() + ttl_s
         lanes, paused = self._ledger.lanes, self._ledger.paused
         names = [queue for queue in dict.fromkeys(queues) if queue not in paused]

@@ -75,6 +75,7 @@ class Store:
         Raises:
             StoreLocked, StoreDamaged, StoreFull: see `Engine.open`.
         """
+        self.is_full = False
         mark = self._mark.read() if self._mark is not None else None
         if self._mark is not None:
             self._check_owner(mark)
@@ -271,6 +272,8 @@ class Store:
         insert = f"INSERT INTO meta VALUES (1, {self.store_id}, {NEW_STORE_SEQ}, 0, 0, 0);"
         self.connection.executescript(f"BEGIN; {SCHEMA} {insert} COMMIT;")
         if self._mark is not None:
+            # Folded in and synced, so that a power cut in "process" durability still finds this store, if an older one.
+            self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self._mark.create(self._make_mark())
 
     def _check(self, mark: Mark | None) -> None:

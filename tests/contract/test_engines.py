@@ -16,6 +16,8 @@ from actorq.testing.engine_contract import EngineContract
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from actorq.engine.store import Durability
+
 
 class MemoryHarness:
     def __init__(self) -> None:
@@ -32,7 +34,7 @@ class MemoryHarness:
 class SqliteHarness:
     """A killed engine's files are copied as they are: what a reader finds after a kill is what the kernel has."""
 
-    def __init__(self, folder: Path, durability: str) -> None:
+    def __init__(self, folder: Path, durability: Durability) -> None:
         self.clock = FakeClock()
         self.folder = folder
         self.durability = durability
