@@ -28,6 +28,7 @@ from actorq.errors import (
 )
 from actorq.results import AsyncResult
 from actorq.tasks import Request, Task, current_request
+from actorq.version import __version__
 
 __all__ = [
     "ActorqError",
@@ -56,6 +57,7 @@ __all__ = [
     "TaskError",
     "TaskRevoked",
     "WouldBlock",
+    "__version__",
     "current_request",
     "register_exception",
 ]

@@ -21,7 +21,7 @@ from actorq.codec import encode_body, get_codec_id
 from actorq.config import load_settings
 from actorq.errors import ConfigError
 from actorq.messages.task import TaskMessage
-from actorq.results import CONFIRM_S, AsyncResult
+from actorq.results import CONFIRM_S, AsyncResult, EagerResult
 from actorq.tasks.request import current
 from actorq.tasks.sending import apply_call_options, find_expiry
 from actorq.tasks.task import SendPlan, Task
@@ -216,6 +216,15 @@ class App:
         if confirm:
             result.confirm()
         return result
+
+    def run_eagerly(
+        self, task: Task[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], *, throw: bool, retries: int
+    ) -> EagerResult[Any]:
+        """Run a task here: what `Task.apply` does."""
+        plan = task.get_plan()
+        if plan.check is not None:
+            plan.check(*args, **kwargs)
+        return EagerResult.run(task, args, kwargs, throw=throw, retries=retries)
 
     def _plan_unregistered(self, name: str) -> SendPlan:
         conf = self.conf

@@ -38,7 +38,7 @@ class Settings:
     serializer: str = "msgpack"
     max_deliveries: int = 3
     result_expires_s: float = 86_400.0
-    concurrency: int = 0  # slots of a node; 0 means one a processor
+    concurrency: int | None = None  # slots of a node; None means one a processor, 0 a hub without slots
     pool: str = "process"
     drain_timeout_s: float = 30.0  # how long TERM lets running tasks finish
     outbox_max_tasks: int = 1_000_000
@@ -122,6 +122,10 @@ def _number(low: float, *, whole: bool, high: float = float("inf")) -> Callable[
     return check
 
 
+def _or_none(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: None if value is None else check(value)
+
+
 def _one_of(choices: tuple[str, ...]) -> Callable[[Any], str]:
     def check(value: Any) -> str:
         if value not in choices:
@@ -144,7 +148,7 @@ _CHECKS: Final[dict[str, Callable[[Any], Any]]] = {
     "serializer": _one_of(SERIALIZERS),
     "max_deliveries": _number(1, whole=True),
     "result_expires_s": _number(0, whole=False),
-    "concurrency": _number(0, whole=True, high=1024),
+    "concurrency": _or_none(_number(0, whole=True, high=1024)),
     "pool": _one_of(POOLS),
     "drain_timeout_s": _number(0, whole=False),
     "outbox_max_tasks": _number(1, whole=True),

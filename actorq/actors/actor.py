@@ -27,8 +27,7 @@ from actorq.messages.reasons import SHUTDOWN, ExitReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from typing_extensions import Self
+    from typing import Self
 
     from actorq.actors.cell import Cell
     from actorq.actors.outcome import Outcome
@@ -74,7 +73,7 @@ class Actor(pykka.Actor):
 
     # -- for subclasses to define ----------------------------------------------------------------------------------------
 
-    def init(self, *args: Any, **kwargs: Any) -> None | Ignored | Deferred:
+    def init(self, *args: Any, **kwargs: Any) -> Ignored | Deferred | None:
         """Build the actor; returning confirms its start, raising makes the start fail, IGNORE ends it quietly."""
 
     def terminate(self, reason: ExitReason) -> None:

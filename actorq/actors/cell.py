@@ -28,10 +28,10 @@ from actorq.actors.outcome import (
     Refusal,
     Reply,
     ReplyTo,
+    Started,
     StartFailed,
     StartIgnored,
     StartOutcome,
-    Started,
     give,
     give_error,
 )
@@ -71,9 +71,35 @@ class Cell:
     """The mechanism behind one `Actor` object."""
 
     __slots__ = (
-        "__weakref__", "actor", "asking", "booted", "confirm", "deferred", "drain", "has_drain", "id", "kwargs", "args",
-        "label", "links", "loop", "mailbox", "monitoring", "monitors", "name", "parent", "pending_exits",
-        "pending_timers", "reason", "ref", "start_error", "state", "stop_replies", "supervised", "system", "unknown",
+        "__weakref__",
+        "actor",
+        "args",
+        "asking",
+        "booted",
+        "confirm",
+        "deferred",
+        "drain",
+        "has_drain",
+        "id",
+        "kwargs",
+        "label",
+        "links",
+        "loop",
+        "mailbox",
+        "monitoring",
+        "monitors",
+        "name",
+        "parent",
+        "pending_exits",
+        "pending_timers",
+        "reason",
+        "ref",
+        "start_error",
+        "state",
+        "stop_replies",
+        "supervised",
+        "system",
+        "unknown",
     )  # fmt: skip
 
     mailbox: Mailbox
@@ -114,7 +140,7 @@ class Cell:
         before, loop.current = loop.current, self
         try:
             function(*args)
-        except BaseException as error:  # noqa: BLE001  K1: whatever it is, it ends this actor and nobody else
+        except BaseException as error:  # noqa: BLE001  (K1) whatever it is, it ends this actor and nobody else
             self.failed(error)
         finally:
             loop.current = before
@@ -152,7 +178,7 @@ class Cell:
         self.asking = envelope.reply_to
         try:
             answer = self.actor._handle_receive(envelope.message)  # noqa: SLF001  Pykka's open point
-        except BaseException as error:  # noqa: BLE001  K1
+        except BaseException as error:  # noqa: BLE001  (K1)
             self.failed(error)
             return
         reply_to = self.asking
@@ -187,6 +213,11 @@ class Cell:
             self.deferred[reply] = asking
         return reply
 
+    @property
+    def is_dead(self) -> bool:
+        """Return whether this incarnation has ended; another thread may make it true at any moment."""
+        return self.state == DEAD
+
     # -- start ---------------------------------------------------------------------------------------------------------
 
     def _boot(self) -> None:
@@ -194,13 +225,13 @@ class Cell:
             return
         args, kwargs, self.args, self.kwargs = self.args, self.kwargs, (), {}
         try:
-            result: None | Ignored | Deferred = self.actor.init(*args, **kwargs)
+            result: Ignored | Deferred | None = self.actor.init(*args, **kwargs)
             if result is None:
                 self.actor.on_start()
-        except BaseException as error:  # noqa: BLE001  K1
+        except BaseException as error:  # noqa: BLE001  (K1)
             self.failed(error)
             return
-        if self.state == DEAD:  # killed by another thread while it ran
+        if self.is_dead:  # killed by another thread while it ran
             return
         if result is IGNORE:
             self._ignore()
@@ -259,7 +290,7 @@ class Cell:
             return
         from_parent = source is None or (self.parent is not None and source.id == self.parent.id)
         if from_parent and reason != NORMAL:
-            self.run(self.actor._stop_requested, reason)  # noqa: SLF001  R17, also for those that trap
+            self.run(self.actor._stop_requested, reason)  # noqa:, also for those that trap
         elif self.actor.trap_exit:
             self.run(self.actor.on_exit, source, reason)
         elif reason != NORMAL or source is self.ref:
@@ -350,7 +381,7 @@ class Cell:
             self.actor.terminate(reason)
         except Exit as error:
             return as_reason(error.reason)
-        except BaseException as error:  # noqa: BLE001  K1; the first failure stays the cause
+        except BaseException as error:  # noqa: BLE001  (K1) the first failure stays the cause
             failure = crashed(error)
             if not is_clean(reason):
                 log.error("terminate_failed", actor=self.label, reason=str(failure), traceback=failure.traceback_text)

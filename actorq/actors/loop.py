@@ -183,7 +183,7 @@ class Loop:
         try:
             while not self.stopped:
                 self._turn()
-        except BaseException:  # noqa: BLE001  a bug of the kernel itself: say so, and let nobody wait for its actors
+        except BaseException:
             log.error("loop_failed", loop=self.name, exc_info=True)
         finally:
             self._close()

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import click
 
-from actorq import __version__
+from actorq.version import __version__
 from actorq.cli.common import common_options
 
 __all__ = ["cli", "main"]

@@ -7,6 +7,7 @@ loses it makes a new one with a new routing id, so no frame of an old epoch can 
 from __future__ import annotations
 
 import os
+import select
 import stat
 import struct
 from typing import TYPE_CHECKING, Final
@@ -79,13 +80,22 @@ class Connection:
         self._monitor.close(0)
         self._socket.close(linger_ms)
 
+    def pause(self, timeout_s: float) -> list[bytes]:
+        """Wait for the descriptor only, then return the frames that have come meanwhile.
+
+        For the time of a long loop of sends: each wake-up takes the interpreter's lock from the thread that sends.
+        """
+        wait_readable(self._wake_fd, timeout_s)
+        frames = self._receive()
+        if len(frames) < FRAMES_PER_TURN and self._monitor.get(zmq.EVENTS) & zmq.POLLIN:
+            self._read_monitor()
+        return frames
+
     def _receive(self) -> list[bytes]:
+        # Reading EVENTS keeps the interpreter's lock; a `recv` that finds nothing would let it go and queue for it again.
         frames: list[bytes] = []
-        try:
-            while len(frames) < FRAMES_PER_TURN:
-                frames.append(self._socket.recv(zmq.DONTWAIT))
-        except zmq.Again:
-            pass
+        while len(frames) < FRAMES_PER_TURN and self._socket.get(zmq.EVENTS) & zmq.POLLIN:
+            frames.append(self._socket.recv(zmq.DONTWAIT))
         return frames
 
     def _read_monitor(self) -> None:
@@ -112,3 +122,11 @@ def drain(fd: int) -> None:
         os.read(fd, 8)
     except BlockingIOError:
         pass
+
+
+def wait_readable(fd: int, timeout_s: float) -> None:
+    """Wait until somebody wakes us, and empty the descriptor."""
+    poller = select.poll()
+    poller.register(fd, select.POLLIN)
+    if poller.poll(max(0, int(timeout_s * 1000 + 0.999))):
+        drain(fd)

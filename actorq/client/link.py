@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from actorq.client.pace import Pace
 from actorq.client.questions import Confirmations, Questions
 from actorq.errors import ActorqError, BrokerUnavailable, QueueFull, StoreFull
 from actorq.log import get_logger
-from actorq.messages.ids import format_task_id, parse_task_id
+from actorq.messages.ids import NUMBER_MASK, format_task_id, parse_task_id
 from actorq.messages.states import NUMBERS, UNKNOWN
 from actorq.messages.task import ResultRecord
 from actorq.messages.wire import (
@@ -65,13 +66,13 @@ FRAME_TASKS: Final = 4_096  # keeps the broker's turn for one frame short
 FRAME_BYTES: Final = 1 << 20
 WINDOW_TASKS: Final = 65_536  # in flight, unconfirmed
 WINDOW_BYTES: Final = 32 << 20
-FULL_BATCH: Final = 256  # worth a frame of their own while others are in flight
-GATHER_S: Final = 0.001  # how long fewer than that wait for company
 BACKOFF_S: Final = (0.02, 0.5)
 WELCOME_S: Final = 5.0
 STALL_S: Final = 5.0  # without a confirmation: warn; without a result: ask again
 RECHECK_S: Final = 2.0  # silence after which the rendezvous is looked at again
+SHORTEST_S: Final = 0.001
 SLEEPS: Final = 3600.0
+GAP: Final = "Gap"  # the error of a REFUSED that only says from where to send again
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 
@@ -88,7 +89,7 @@ class Link:
 
     def __init__(self, home: Home, outbox: Outbox, inbox: Inbox, hint: str = "") -> None:
         self.home, self.outbox, self.inbox, self.hint = home, outbox, inbox, hint
-        self.questions, self.confirmations = Questions(), Confirmations()
+        self.questions, self.confirmations, self.pace = Questions(), Confirmations(), Pace()
         self.is_connected = False  # after WELCOME
         self.is_hopeless = False  # the last look found nobody to connect to
         self.epoch = 0
@@ -104,12 +105,17 @@ class Link:
         self._hello_outbox = 0
         self._next_try_at = 0.0
         self._backoff_s = BACKOFF_S[0]
-        self._heard_at = self._progress_at = self._pending_since = 0.0
+        self._heard_at = self._progress_at = 0.0
         self._refused_until = 0.0
-        self._may_ship = True
+        self._gap_at = 0  # the number from which on we sent again, because the broker missed it
         self._has_warned = False
 
     # -- callers ------------------------------------------------------------------------------------------------------
+
+    def hurry(self) -> None:
+        """Have the thread look for work now: somebody waits for an answer, a result or a confirmation."""
+        self.pace.is_urgent = True
+        self.wake()
 
     def wake(self) -> None:
         """Have the thread look for work; start it if there is none. Cheap while it is awake."""
@@ -133,7 +139,7 @@ class Link:
         """
         question = self.questions.file(command, arguments, repeat=repeat)
         try:
-            self.wake()
+            self.hurry()
             question.lock.acquire(timeout=timeout_s)
         finally:
             self.questions.withdraw(question)
@@ -155,7 +161,7 @@ class Link:
         refusal = self.refusal
         if refusal is not None and number >= refusal[0]:
             raise refusal[1]
-        self.wake()
+        self.hurry()
         if not self.confirmations.wait(number, timeout_s, lambda: self.outbox.confirmed >= number):
             raise self.unavailable(timeout_s)
 
@@ -170,7 +176,7 @@ class Link:
         if thread is None:
             return
         self._stop_at = time.monotonic() + timeout_s
-        self.wake()
+        self.hurry()
         if thread is not threading.current_thread():
             thread.join(timeout_s + 1.0)
 
@@ -230,7 +236,10 @@ class Link:
         # First say that we sleep, then look again, then sleep.
         self._asleep = True
         timeout_s = self._plan_wait(time.monotonic())
-        frames = self._connection.wait(timeout_s)
+        if self.pace.period_s and not (self.inbox.has_waiters or self.questions or self.confirmations):
+            frames = self._connection.pause(timeout_s)
+        else:
+            frames = self._connection.wait(timeout_s)
         self._asleep = False
         for frame in frames:
             self._take(frame)
@@ -262,6 +271,8 @@ class Link:
 
     def _wait_alone(self, now: float) -> None:
         """Wait without a connection: for the next attempt, or for something to do."""
+        from actorq.client import connection  # noqa: PLC0415
+
         self._asleep = True
         if self._has_work():
             self.outbox.disarm()
@@ -272,7 +283,7 @@ class Link:
             timeout_s = SLEEPS if self.outbox.arm(1) and not self._has_work() else 0.0
         if self._stop_at is not None:
             timeout_s = min(timeout_s, self._stop_at - now)
-        _wait_readable(self._wake_fd, timeout_s)
+        connection.wait_readable(self._wake_fd, timeout_s)
         self._asleep = False
 
     def _disconnect(self) -> None:
@@ -311,14 +322,16 @@ class Link:
             return
         if now < self._refused_until or not outbox.unsent:
             return
-        in_flight = outbox.sent - outbox.confirmed
-        if in_flight and not self._may_ship and outbox.unsent < FULL_BATCH:
-            self._pending_since = self._pending_since or now
-            if now - self._pending_since < GATHER_S:
-                return
-        self._may_ship, self._pending_since = False, 0.0
-        while self._has_room() and (records := outbox.take(FRAME_TASKS, FRAME_BYTES)):
+        unsent = outbox.unsent
+        if not self.pace.is_time(now, unsent, outbox.sent - outbox.confirmed):
+            return
+        # Only what is here now: a caller that goes on sending would otherwise get a frame for each few tasks.
+        left = unsent
+        while left > 0 and self._has_room():
+            records = outbox.take(min(left, FRAME_TASKS), FRAME_BYTES)
+            left -= len(records)
             connection.send(pack_put(records))
+        self.pace.note_shipped(now, unsent)
         self._progress_at = self._progress_at or now
 
     def _has_room(self) -> bool:
@@ -342,9 +355,10 @@ class Link:
         if not self._has_room():
             outbox.disarm()
             return timeout_s
-        if outbox.sent == outbox.confirmed or not self._pending_since:
+        planned = self.pace.plan_wait(now)
+        if planned is None:
             return timeout_s if outbox.arm(1) else 0.0
-        return min(timeout_s, self._pending_since + GATHER_S - now) if outbox.arm(FULL_BATCH) else 0.0
+        return min(timeout_s, planned[0]) if outbox.arm(planned[1]) else 0.0
 
     def _until_stop(self, now: float) -> float:
         return SLEEPS if self._stop_at is None else max(0.0, self._stop_at - now)
@@ -373,29 +387,38 @@ class Link:
             self._connection.is_lost = True
             return
         self.turned_away, self.epoch, self.is_connected = "", welcome.epoch, True
-        self._backoff_s, self._refused_until, self._may_ship = BACKOFF_S[0], 0.0, True
+        self._backoff_s, self._refused_until, self._gap_at = BACKOFF_S[0], 0.0, 0
+        self.pace.may_ship = True
         if self._hello_outbox:
             self._on_confirm(Confirm(welcome.taken))
         self.inbox.ask_again()
 
     def _on_confirm(self, confirm: Confirm) -> None:
-        self._may_ship = True
+        self.pace.may_ship = True
         if self.outbox.confirm(confirm.number):
-            self.refusal, self._refused_until, self._has_warned = None, 0.0, False
+            self.refusal, self._refused_until, self._has_warned, self._gap_at = None, 0.0, False, 0
             self._progress_at = time.monotonic() if self.outbox.unconfirmed else 0.0
             self.confirmations.confirm(self.outbox.confirmed)
 
     def _on_refused(self, refused: Refused) -> None:
+        now = time.monotonic()
+        if refused.error == GAP:
+            # Each frame behind a gap is refused for it, but what is missing needs to be sent only once.
+            if self._gap_at != refused.number:
+                self._gap_at = refused.number
+                self.outbox.rewind(refused.number)
+            return
         self.outbox.rewind(refused.number)
-        self._refused_until = time.monotonic() + max(refused.retry_in_s, GATHER_S)
-        error = make_refusal(refused, self.home)
-        self.refusal = refused.number, error
-        self._may_ship = True
-        self.confirmations.refuse(refused.number, error)
+        self._gap_at = 0
+        if self.refusal is None or now >= self._refused_until or refused.number < self.refusal[0]:
+            self.refusal = refused.number, make_refusal(refused, self.home)
+        self._refused_until = now + max(refused.retry_in_s, SHORTEST_S)
+        self.pace.may_ship = True
+        self.confirmations.refuse(*self.refusal)
 
     def _on_results(self, results: Results) -> None:
         if results.records:
-            self.inbox.deliver([(record.key, record) for record in results.records])
+            self.inbox.deliver([(record.key & NUMBER_MASK, record) for record in results.records])
         if results.foreign:
             self.inbox.deliver(results.foreign)
 
@@ -490,22 +513,9 @@ def make_refusal(refused: Refused, home: Home) -> Exception:
     if refused.error == "StoreFull":
         return StoreFull(str(home.path))
     if refused.error == "QueueFull":
-        error = QueueFull.__new__(QueueFull, refused.detail)
-        error.queue, error.limit, error.unit = str(home.path), 0, "tasks"
-        return error
+        limit = int(refused.detail) if refused.detail.isdecimal() else 0
+        return QueueFull(f"the store in {home.path}", limit, hint="the task stays in the outbox and is sent again")
     return BrokerUnavailable(str(home.path), 0.0, f"it refused: {refused.error}: {refused.detail}")
-
-
-def _wait_readable(fd: int, timeout_s: float) -> None:
-    import select  # noqa: PLC0415
-
-    poller = select.poll()
-    poller.register(fd, select.POLLIN)
-    if poller.poll(max(0, int(timeout_s * 1000 + 0.999))):
-        try:
-            os.read(fd, 8)
-        except BlockingIOError:
-            return
 
 
 def _decoder(kind: Any) -> Callable[[Any], Any]:

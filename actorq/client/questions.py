@@ -129,6 +129,9 @@ class Confirmations:
             raise mine.error
         return is_confirmed()
 
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
     def confirm(self, number: int) -> None:
         """Let those go on who wait for a number up to this one."""
         self._release([each for each in self._waiting if each.number <= number], None)

@@ -39,13 +39,16 @@ class Session:
         self.outbox = Outbox(
             home, wake=self._wake, max_tasks=conf.outbox_max_tasks, max_bytes=conf.outbox_max_bytes
         )
-        self.inbox = Inbox(self._wake, lambda: self.outbox.last)
+        self.inbox = Inbox(self._hurry, lambda: self.outbox.last)
         self.link = Link(home, self.outbox, self.inbox, hint)
         self.outbox_id = self.outbox.outbox_id
         self.successor: Callable[[], Session] | None = None  # set once this one is over
 
     def _wake(self) -> None:
         self.link.wake()
+
+    def _hurry(self) -> None:
+        self.link.hurry()
 
     def find_key(self, task_id: str) -> int | str:
         """Return the number of one of our own tasks, else the id."""
@@ -184,12 +187,14 @@ class Session:
 def describe(facts: dict[str, Any]) -> str:
     """Return one line about a task from what the broker knows of it."""
     state = facts.get("state", UNKNOWN)
-    started_at = facts.get("started_at")
-    if started_at:
-        return f"it has been running for {max(0.0, time.time() - started_at):.1f} s"
+    running_s, eta = facts.get("running_s"), facts.get("eta")
+    if running_s is not None:
+        return f"it has been running for {running_s:.1f} s in slot {facts.get('slot', '?')}"
+    if eta and eta > time.time():
+        return f"it is due in {eta - time.time():.1f} s"
     if state == PENDING:
         ahead = facts.get("ahead")
-        behind = f", behind {ahead} others" if ahead else ""
+        behind = f" behind {ahead} others" if ahead else ""
         return f"it is queued in {facts.get('queue', 'its queue')!r}{behind}; is a node running with free slots?"
     if state == UNKNOWN:
         return "the node doesn't know it: its result was forgotten or has expired"

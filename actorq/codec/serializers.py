@@ -6,11 +6,11 @@ its own results over a socket of the same user. The node and the command line pa
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from actorq.config import suggest
 from actorq.errors import DecodeError, EncodeError
 
 if TYPE_CHECKING:
@@ -48,8 +48,7 @@ def get_codec_id(name: str) -> int:
     """
     found = _NUMBERS.get(name)
     if found is None:
-        close = difflib.get_close_matches(str(name), CODEC_NAMES, 1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
+        hint = suggest(str(name), CODEC_NAMES)
         raise ValueError(f"expected serializer to be one of {', '.join(map(repr, CODEC_NAMES))}, got {name!r}{hint}")
     return found
 

@@ -131,7 +131,7 @@ class Watch(msgspec.Struct, array_like=True):
 
 
 class Results(msgspec.Struct, array_like=True):
-    """Results for a watching client: of its own outbox by number (in `records`, `key` holds the number), others by id."""
+    """Results for a watching client: of its own outbox in `records` (by key, whose low bits are the number), others by id."""
 
     records: list[ResultRecord]
     foreign: list[tuple[str, ResultRecord]] = []

@@ -352,10 +352,7 @@ class Broker(Actor):
     # -- tasks come in -------------------------------------------------------------------------------------------------
 
     def _with_outbox(self, outbox_id: int, then: Callable[[Registered], None]) -> None:
-        desk = self.ledger.outboxes.get(outbox_id)
-        if desk is not None:
-            then(Registered(outbox_id, desk.no, desk.taken))
-            return
+        # Asked of the store each time, also for a known one: it must not be taken for one that nobody needs any more.
         waiting = self._registering.setdefault(outbox_id, [])
         waiting.append(then)
         if len(waiting) == 1:
@@ -453,7 +450,7 @@ class Broker(Actor):
         if busy:
             self._balance_timer = self.timers.after(PATIENCE_S if idle and lists else LOOK_S, _Balance())
 
-    def on__balance(self, _: _Balance) -> None:
+    def on_balance(self, _: _Balance) -> None:
         """Take what slots finished before a long task and haven't sent; recall what waits there if somebody is idle."""
         self._balance_timer = None
         loads = []
@@ -472,7 +469,7 @@ class Broker(Actor):
         peer.line.set_fence(next(self.ledger.tokens))
         self.timers.after(RECALL_WAIT_S, _Recalled(peer))
 
-    def on__recalled(self, message: _Recalled) -> None:
+    def on_recalled(self, message: _Recalled) -> None:
         """By now the slot has seen the fence: it keeps what it runs, the rest is dealt again."""
         peer = message.peer
         desk, line = peer.desk, peer.line
@@ -498,7 +495,7 @@ class Broker(Actor):
     def _slot_died(self, _: NodePeer, note: wire.SlotDied) -> None:
         self._bury(note.name, note.cause, note.traceback)
 
-    def on__death_note(self, message: _DeathNote) -> None:
+    def on_death_note(self, message: _DeathNote) -> None:
         """Nobody said why this slot ended."""
         self._bury(message.name, "the end of its node", "")
 
@@ -555,7 +552,7 @@ class Broker(Actor):
         self._last_operations = sealed.operations
         self.store.tell(Commit(sealed, self.self_ref))
 
-    def on__flush(self, _: _Flush) -> None:
+    def on_flush(self, _: _Flush) -> None:
         """The pause is over; `on_drained` follows."""
         self._flush_timer = None
         self._last_operations = 0
@@ -575,7 +572,7 @@ class Broker(Actor):
         self._after_commit(message.sealed, message.receipt)
         self.timers.after(FULL_RETRY_S, _Retry())  # until then `_committing` stays: to try at once would spin
 
-    def on__retry(self, _: _Retry) -> None:
+    def on_retry(self, _: _Retry) -> None:
         """Try again to write what had no room; `on_drained` follows."""
         self._committing = False
 

@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import psutil
 
-import actorq
+
 from actorq.actors import Actor
 from actorq.config import suggest
 from actorq.log import get_logger
 from actorq.messages.wire import Answer, Ask
 from actorq.node.messages import Forward, NodeAnswer, NodeQuestion, NodeReply, Reply, Request, Snapshot
 from actorq.supervisor import Tree
+from actorq.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -132,7 +133,7 @@ class Control(Actor):
         if not gathering.missing:
             self._finish(message.answer.request)
 
-    def on__time_up(self, message: _TimeUp) -> None:
+    def on_time_up(self, message: _TimeUp) -> None:
         """Reply without those that were too slow."""
         if message.number in self._gatherings:
             self._finish(message.number)
@@ -179,7 +180,7 @@ class Control(Actor):
 
     def _report(self, _: NodeQuestion) -> dict[str, Any]:
         return {
-            "actorq": actorq.__version__,
+            "actorq": __version__,
             "python": platform.python_version(),
             "system": platform.platform(),
             "app": self.info.name,

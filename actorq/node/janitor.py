@@ -39,7 +39,7 @@ class Janitor(Actor):
         self.timers.after(INTERVAL_S, _Sweep())
         return None
 
-    def on__sweep(self, _: _Sweep) -> None:
+    def on_sweep(self, _: _Sweep) -> None:
         """Have the store drop expired results."""
         call = EngineCall("prune", (self.clock.now(), SWEEP_LIMIT))
         self.ask_then(self.store, call, STORE_DEADLINE_S, self._swept)

@@ -86,7 +86,8 @@ def run_node(options: NodeOptions, say: Callable[[str], None]) -> int:
 
         info = _wait_for_app(zygote)
         settings = load_settings(info.conf).replace("command line", options.settings)
-        home = find_home(info.name, broker=options.broker or info.broker, home=options.home or info.home).create()
+        chosen = options.home or (None if options.broker else info.home)
+        home = find_home(info.name, broker=options.broker, home=chosen).create()
         name = options.name or f"node{os.getpid()}@{socket.gethostname()}"
         running = node.Node(home, settings, info, name, zygote)
     except BaseException:

@@ -60,7 +60,7 @@ class Link(Actor):
         self._disconnect()
         self._context.term()
 
-    def on__connect(self, _: _Connect) -> None:
+    def on_connect(self, _: _Connect) -> None:
         """Try again."""
         self._connect()
 

@@ -52,7 +52,7 @@ class Membership(Actor):
             os.close(self._pidfd)
             self._pidfd = -1
 
-    def on__look(self, _: _Look) -> None:
+    def on_look(self, _: _Look) -> None:
         """Try to become the hub, or watch who is."""
         self._look()
 

@@ -56,6 +56,7 @@ class Node:
             ActorqError: a component couldn't start; nothing is left running.
         """
         become_subreaper()
+        self.lock.acquire()  # before anything asks whether this is the hub
         parts = NodeParts(
             system=self.system,
             home=self.home,

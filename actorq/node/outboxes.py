@@ -71,7 +71,7 @@ class Outboxes(Actor):
         for takeover in getattr(self, "_takeovers", {}).values():
             takeover.orphan.close()
 
-    def on__sweep(self, _: _Sweep) -> None:
+    def on_sweep(self, _: _Sweep) -> None:
         """Look for outboxes without an owner."""
         self._look()
 
@@ -111,7 +111,7 @@ class Outboxes(Actor):
             takeover.sent = []
             self._hand_over(takeover)
 
-    def on__again(self, message: _Again) -> None:
+    def on_again(self, message: _Again) -> None:
         """Send a piece again that nobody confirmed; the broker passes over what it has."""
         takeover = self._takeovers.get(message.outbox_id)
         if takeover is not None and takeover.sent and takeover.sent[-1].number == message.number:

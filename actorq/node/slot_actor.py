@@ -102,7 +102,7 @@ class SlotActor(Actor):
 
     # -- starting ------------------------------------------------------------------------------------------------------
 
-    def on__fork(self, _: _Fork) -> None:
+    def on_fork(self, _: _Fork) -> None:
         """The pause is over."""
         self._order()
 
@@ -111,7 +111,7 @@ class SlotActor(Actor):
         self.zygote.tell(ForkSlot(self._ordered, self.self_ref))
         self.timers.after(FORK_DEADLINE_S, _ForkLate(self._ordered))
 
-    def on__fork_late(self, message: _ForkLate) -> None:
+    def on_fork_late(self, message: _ForkLate) -> None:
         """The zygote died with the order: order again."""
         if message.name == self._ordered and self.place not in self.roster.processes:
             self._order()
@@ -175,7 +175,7 @@ class SlotActor(Actor):
 
     # -- retiring ------------------------------------------------------------------------------------------------------
 
-    def on__look_retiring(self, _: _LookRetiring) -> None:
+    def on_look_retiring(self, _: _LookRetiring) -> None:
         """If the broker doesn't see to it: let nothing start any more, and end the process between two tasks."""
         process = self.roster.processes.get(self.place)
         waited_s = self.clock.monotonic() - (self._retiring_since or 0.0)

@@ -44,7 +44,7 @@ class Timers(Actor):
         if self._next_due_at is None or message.next_due_at < self._next_due_at:
             self._sleep_until(message.next_due_at)
 
-    def on__wake(self, _: _Wake) -> None:
+    def on_wake(self, _: _Wake) -> None:
         """Make due tasks ready."""
         self._wake()
 

@@ -8,9 +8,9 @@ child is its own small state machine.
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from actorq.actors.outcome import StartFailed, Started, StartIgnored
+from actorq.actors.outcome import Started, StartFailed, StartIgnored
 from actorq.actors.signals import Invoke
 from actorq.errors import ActorDead
 from actorq.log import get_logger
@@ -32,6 +32,7 @@ from actorq.supervisor.spec import (
     SpecError,
     check_flags,
     check_spec,
+    is_count,
 )
 from actorq.supervisor.strategy import is_restarted
 
@@ -57,7 +58,7 @@ class DynamicSupervisor(Keeper):
             SpecError: a flag that can't be used.
         """
         check_flags("one_for_one", intensity, period_s)
-        if max_children is not None and (not isinstance(max_children, int) or max_children < 1):
+        if max_children is not None and not is_count(max_children, 1):
             raise BadMaxChildren("supervisor", "max_children", "a whole number of at least 1, or None", max_children)
         self._window = RestartWindow(intensity, period_s)
         self._max_children = max_children
@@ -96,7 +97,7 @@ class DynamicSupervisor(Keeper):
         self._starting[child] = reply
         self._launch(child)
 
-    def terminate_child(self, child: str | ActorRef[object]) -> None:
+    def terminate_child(self, child: str | ActorRef[Any]) -> None:
         """Stop the child of that ref and forget it (R24)."""
         reply = self.defer()
         found = None if isinstance(child, str) else self._find(child)
@@ -104,7 +105,7 @@ class DynamicSupervisor(Keeper):
             reply.fail(ChildNotFound(child))
             return
         self._stopping.setdefault(found, []).append(reply)
-        self._stop(found)
+        self._stop_child(found)
 
     def on_start_child(self, message: StartChild) -> None:
         self.start_child(message.spec)
@@ -203,7 +204,7 @@ class DynamicSupervisor(Keeper):
         self._ending = reason
         limits = [child.spec.shutdown_s for child in self._listed.values() if child.spec.shutdown_s]
         for child in list(self._listed.values()):
-            self._stop(child, shared_timer=True)
+            self._stop_child(child, shared_timer=True)
         if limits and self._listed:
             self.timers.after(max(limits), Invoke(self._kill_late))
         self._end_if_empty()
@@ -213,7 +214,7 @@ class DynamicSupervisor(Keeper):
             if child.spec.shutdown_s is not None:
                 self._kill(child)
 
-    def _stop(self, child: Child, *, shared_timer: bool = False) -> None:
+    def _stop_child(self, child: Child, *, shared_timer: bool = False) -> None:
         if child.state == "stopping":
             return
         limit_s = child.spec.shutdown_s
@@ -250,7 +251,7 @@ class DynamicSupervisor(Keeper):
         if self._ending is not None and not self._listed:
             self._cell.end(self._ending)
 
-    def _find(self, ref: ActorRef[object]) -> Child | None:
+    def _find(self, ref: ActorRef[Any]) -> Child | None:
         return next((one for one in self._listed.values() if one.cell is not None and one.cell.ref == ref), None)
 
     def _children(self) -> Iterable[Child]:

@@ -30,8 +30,8 @@ __all__ = [
     "BadSignificant",
     "BadStrategy",
     "BadType",
-    "ChildSpec",
     "Checked",
+    "ChildSpec",
     "DuplicateId",
     "MissingActor",
     "MissingId",
@@ -39,6 +39,7 @@ __all__ = [
     "check_flags",
     "check_spec",
     "check_specs",
+    "is_count",
 ]
 
 Restart = Literal["permanent", "transient", "temporary"]
@@ -177,9 +178,9 @@ def check_spec(spec: ChildSpec, auto_shutdown: AutoShutdown = "never") -> None:
         SpecError: one of its subclasses.
     """
     where = _where(spec)
-    if not isinstance(spec.id, str) or not spec.id:
+    if not _is_text(spec.id):
         raise MissingId(where, "id", "a text that isn't empty", spec.id)
-    if not (isinstance(spec.actor, type) and issubclass(spec.actor, Actor)):
+    if not _is_actor_class(spec.actor):
         raise MissingActor(where, "actor", "a subclass of Actor", spec.actor)
     if spec.restart not in RESTARTS:
         raise BadRestart(where, "restart", _one_of(RESTARTS), spec.restart)
@@ -205,7 +206,7 @@ def check_flags(strategy: str, intensity: int, period_s: float, auto_shutdown: s
     """
     if strategy not in STRATEGIES:
         raise BadStrategy("supervisor", "strategy", _one_of(STRATEGIES), strategy)
-    if not isinstance(intensity, int) or isinstance(intensity, bool) or intensity < 0:
+    if not is_count(intensity, 0):
         raise BadIntensity("supervisor", "intensity", "a whole number of at least 0", intensity)
     if not _is_number(period_s) or not period_s > 0:
         raise BadPeriod("supervisor", "period_s", "seconds above 0", period_s)
@@ -215,6 +216,22 @@ def check_flags(strategy: str, intensity: int, period_s: float, auto_shutdown: s
 
 def _where(spec: ChildSpec) -> str:
     return f"child {spec.id!r}"
+
+
+def is_count(value: object, least: int) -> bool:
+    """Return whether `value` is a whole number of at least `least`; True and False aren't numbers here."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+# What a type checker has promised isn't what arrives from configuration: the checks take `object`.
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+def _is_actor_class(value: object) -> bool:
+    return isinstance(value, type) and issubclass(value, Actor)
 
 
 def _is_number(value: object) -> bool:

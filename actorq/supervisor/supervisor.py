@@ -15,7 +15,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from actorq.actors import DEFER, Deferred
-from actorq.actors.outcome import StartFailed, StartIgnored, Started
+from actorq.actors.outcome import Started, StartFailed, StartIgnored
 from actorq.actors.signals import Invoke
 from actorq.errors import ActorDead
 from actorq.log import get_logger
@@ -194,7 +194,7 @@ class Supervisor(Keeper):
             self._tell_rebinders(child, up=True)
         return outcome
 
-    def _stop(self, child: Child) -> Job:
+    def _stop_child(self, child: Child) -> Job:
         """Stop one child; kill it when its time is up (R19)."""
         child.rest("stopping" if child.alive else "down")
         cell = child.cell
@@ -226,7 +226,7 @@ class Supervisor(Keeper):
     def _stop_all(self, children: Iterable[Child]) -> Job:
         """Stop children one after the other; temporary ones are gone for good."""
         for child in children:
-            yield from self._stop(child)
+            yield from self._stop_child(child)
             if child.spec.restart == "temporary":
                 self._table.pop(child.id, None)
 
@@ -500,8 +500,7 @@ class Supervisor(Keeper):
             child.rest("down")
             del self._table[id]
             reply.set(None)
-        return
-        yield child  # makes this a job like the others
+        yield from ()  # a job like the others, though it never waits
 
     def _answer_start(self, child: Child, outcome: StartOutcome, reply: Reply) -> None:
         if isinstance(outcome, StartFailed):

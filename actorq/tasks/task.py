@@ -234,9 +234,8 @@ class Task(Generic[P, R]):
         retries: int = 0,
     ) -> EagerResult[R]:
         """Run the task here, retries included (at once), and return a result like `apply_async` would."""
-        from actorq.results import EagerResult  # noqa: PLC0415  a floor above: results know tasks, not the reverse
-
-        return EagerResult.run(self, tuple(args), dict(kwargs or {}), throw=throw, retries=retries)
+        result: EagerResult[R] = self.app.run_eagerly(self, tuple(args), dict(kwargs or {}), throw=throw, retries=retries)
+        return result
 
     # -- inside a run -------------------------------------------------------------------------------------------------
 
