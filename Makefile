@@ -63,7 +63,7 @@ bench: $(BENCH)/.ready  ## measure actorq beside its peers (ARGS=--short for a s
 	$(BENCH)/bin/python -m benchmarks.run $(ARGS)
 
 chaos: $(VENV)/.dev  ## kill things at random and check that nothing is lost
-	$(BIN)/python -m pytest tests/chaos -m '' $(ARGS)
+	ACTORQ_CHAOS=long $(BIN)/python -m pytest tests/chaos -s $(ARGS)
 
 docs: $(VENV)/.docs  ## build the documentation into docs/_build/html
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
