@@ -28,6 +28,8 @@ import psutil
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from actorq import AsyncResult
+
 SLOTS: Final = 2
 RESULT_TIMEOUT_S: Final = 60.0  # the longest file takes about a second
 STOP_TIMEOUT_S: Final = 15.0
@@ -132,17 +134,34 @@ def kill_slot(pid: int, node_pid: int) -> bool:
     return True
 
 
+def wait_for(result: AsyncResult[dict[str, Any]], node: subprocess.Popen[bytes]) -> dict[str, Any]:
+    """Return the value of a result; don't wait for a node that has ended.
+
+    Raises:
+        RuntimeError: the node has ended, or took too long.
+    """
+    deadline = time.monotonic() + RESULT_TIMEOUT_S
+    while True:
+        try:
+            return result.get(timeout=1)
+        except TimeoutError as error:
+            if node.poll() is not None:
+                raise RuntimeError(f"the node has ended with code {node.returncode}") from None
+            if time.monotonic() > deadline:
+                raise RuntimeError(str(error)) from None
+
+
 def count_on_node(files: Sequence[str], node: subprocess.Popen[bytes]) -> Run:
     """Send one task a file; kill a slot when half of the results are in."""
     from examples.corpus_tasks import count_file  # noqa: PLC0415  the home has to be chosen before
 
-    count_file.delay(files[0]).get(timeout=RESULT_TIMEOUT_S)  # the node is up; starting it is not what is measured
+    wait_for(count_file.delay(files[0]), node)  # the node is up; starting it is not what is measured
     run = Run()
     progress = Progress("two slots", len(files))
     started_at = time.monotonic()
     results = [count_file.delay(path) for path in files]
     for done, (path, result) in enumerate(zip(files, results, strict=True), 1):
-        answer = result.get(timeout=RESULT_TIMEOUT_S)
+        answer = wait_for(result, node)
         run.counts[path] = answer["counts"]
         run.pids.add(answer["pid"])
         if run.killed_pid is None and done * 2 >= len(files) and kill_slot(answer["pid"], node.pid):
@@ -208,8 +227,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Path(path).read_bytes()  # from the disk into memory, so that neither run pays for it
     with tempfile.TemporaryDirectory(prefix="actorq-corpus-") as home:
         os.environ["ACTORQ_HOME"] = home
-        with running_node(home) as node:
-            actorq = count_on_node(files, node)
+        try:
+            with running_node(home) as node:
+                actorq = count_on_node(files, node)
+        except RuntimeError as error:
+            print(f"The demo failed: {error}", file=sys.stderr)
+            return 1
     loop = count_in_loop(files)
     return 0 if report(files, actorq, loop) else 1
 
