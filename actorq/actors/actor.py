@@ -206,8 +206,8 @@ class Actor(pykka.Actor):
             return None
         return self.on_receive(message)
 
-    def _stop_requested(self, reason: ExitReason) -> None:
-        """End because the parent, the system or a `stop()` wants it."""
+    def stop_requested(self, reason: ExitReason) -> None:
+        """End because the parent, the system or a `stop()` wants it; one that has to do so in steps overrides this."""
         self._cell.end(reason)
 
     def stop(self) -> None:
@@ -215,7 +215,7 @@ class Actor(pykka.Actor):
         self._cell.ref.tell(_ActorStop())
 
     def _stop(self) -> None:
-        self._stop_requested(SHUTDOWN)
+        self.stop_requested(SHUTDOWN)
 
     def _unknown_message(self, message: Any) -> None:
         cell = self._cell

@@ -18,8 +18,6 @@ import itertools
 import threading
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from pykka._envelope import Envelope
-
 from actorq.actors.outcome import (
     DEFER,
     IGNORE,
@@ -43,6 +41,8 @@ from actorq.messages.reasons import KILL, KILLED, NOPROC, NORMAL, SHUTDOWN, Cras
 if TYPE_CHECKING:
     from collections import deque
     from collections.abc import Callable
+
+    from pykka._envelope import Envelope
 
     from actorq.actors.actor import Actor
     from actorq.actors.loop import Loop
@@ -290,7 +290,7 @@ class Cell:
             return
         from_parent = source is None or (self.parent is not None and source.id == self.parent.id)
         if from_parent and reason != NORMAL:
-            self.run(self.actor._stop_requested, reason)  # noqa:, also for those that trap
+            self.run(self.actor.stop_requested, reason)  # R17, also for those that trap
         elif self.actor.trap_exit:
             self.run(self.actor.on_exit, source, reason)
         elif reason != NORMAL or source is self.ref:
@@ -480,7 +480,7 @@ class Cell:
         asking, self.asking = self.asking, None
         if asking is not None:
             self.stop_replies.append(asking)
-        self.actor._stop_requested(SHUTDOWN)  # noqa: SLF001
+        self.actor.stop_requested(SHUTDOWN)
 
     def post_call(self, function: Callable[..., None], *args: Any) -> None:
         """Run `function` in this actor's context, ahead of its messages; dropped if it is dead. From any thread."""

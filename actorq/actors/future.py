@@ -85,7 +85,7 @@ class Future(pykka.Future[Any]):
         """
         kind, error, traceback = sys.exc_info() if exc_info is None else exc_info
         self._take_claim()
-        self._error = kind() if error is None else error
+        self._error = kind() if error is None and kind is not None else error
         self._traceback = traceback
         self._is_set = True
         self._answered.release()

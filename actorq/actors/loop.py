@@ -184,7 +184,7 @@ class Loop:
             while not self.stopped:
                 self._turn()
         except BaseException:
-            log.error("loop_failed", loop=self.name, exc_info=True)
+            log.exception("loop_failed", loop=self.name)
         finally:
             self._close()
 

@@ -14,7 +14,6 @@ from pykka._envelope import Envelope
 
 from actorq.actors.context import guard_blocking, here
 from actorq.actors.future import ASK_TIMEOUT_S, Future
-from actorq.actors.mailbox import Mailbox
 from actorq.actors.outcome import Outcome
 from actorq.actors.signals import Invoke
 from actorq.errors import ActorDead, AskTimeout, MailboxFull
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
     from actorq.actors.actor import Actor
     from actorq.actors.cell import Cell
+    from actorq.actors.mailbox import Mailbox
     from actorq.actors.system import System
 
 __all__ = ["ActorRef", "AnyRef", "NameRef", "ask_then"]

@@ -170,7 +170,7 @@ class System:
                     raise AlreadyStarted(cell.name, self._names[cell.name].ref)
                 self._names[cell.name] = cell
             if cell.parent is not None:
-                if cell.parent.state == "dead":
+                if cell.parent.is_dead:
                     self._names.pop(cell.name or "", None)
                     raise ActorDead(cell.parent.label, cell.parent.reason)
                 cell.links.add(cell.parent)
@@ -266,11 +266,9 @@ class System:
         with self.lock:
             self._closing = True
             roots = [cell for cell in self._cells.values() if cell.parent is None]
-        for root in reversed(roots):
-            self.exit(root.ref, SHUTDOWN)
-            if self.wait_down(root.ref, deadline - time.monotonic()) is None:
-                log.warning("actor_ignored_stop", actor=root.label, waited_s=timeout_s)
-                root.kill()
+        chain = _StopChain(roots)
+        if not chain.run(deadline):
+            log.warning("actor_ignored_stop", actor=str(chain.current), waited_s=timeout_s)
         with self.lock:
             left = list(self._cells.values())
         for cell in reversed(left):
@@ -321,6 +319,38 @@ class System:
                 del self._killed[cell]
         for cell in left:
             cell.finish(Crashed("LoopFailed", f"the loop {loop.name!r} ended"))
+
+
+class _StopChain:
+    """Stops actors one after the other, the last one first; each end sets off the next, in the thread where it happens."""
+
+    def __init__(self, cells: list[Cell]) -> None:
+        self._left = cells
+        self._done = threading.Event()
+        self._step = threading.Lock()
+        self.current: ActorRef[Any] | None = None
+
+    def run(self, deadline: float) -> bool:
+        """Return whether all had ended by `deadline`; then the rest is left alone."""
+        self._next()
+        ended = self._done.wait(max(0.0, deadline - time.monotonic()))
+        if not ended:
+            with self._step:
+                self._left.clear()
+        return ended
+
+    def _next(self, *_: object) -> None:
+        while True:
+            with self._step:
+                cell = self._left.pop() if self._left else None
+            if cell is None:
+                self._done.set()
+                return
+            if not cell.is_dead:
+                self.current = cell.ref
+                cell.watch(self._next)  # at once, if it has died since
+                cell.exit(None, SHUTDOWN)
+                return
 
 
 def _describe(cell: Cell) -> ActorInfo:

@@ -194,7 +194,7 @@ class DynamicSupervisor(Keeper):
 
     # -- the end ---------------------------------------------------------------------------------------------------------
 
-    def _stop_requested(self, reason: ExitReason) -> None:
+    def stop_requested(self, reason: ExitReason) -> None:
         self._shut_down(reason)
 
     def _shut_down(self, reason: ExitReason) -> None:

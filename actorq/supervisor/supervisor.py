@@ -171,7 +171,7 @@ class Supervisor(Keeper):
             self._note_end("child_failed", child, reason, strategy=self._strategy)
             self._push(self._child_ended(child, reason))
 
-    def _stop_requested(self, reason: ExitReason) -> None:
+    def stop_requested(self, reason: ExitReason) -> None:
         self._pre_empt(reason)
 
     def _is_late(self, child: Child) -> None:
