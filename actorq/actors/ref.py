@@ -87,6 +87,8 @@ class ActorRef(pykka.ActorRef[A]):
         cell = self.cell
         if block and here.loop is not None:
             guard_blocking(f"ask() of {cell.label}", cell.loop)
+        if self.actor_inbox.closed:
+            return _dead(ActorDead(cell.label, cell.reason), block=block)
         future = Future(cell.label, ASK_TIMEOUT_S if timeout is None else timeout, cell.loop)
         try:
             self.actor_inbox.put(Envelope(message, future))
@@ -151,12 +153,7 @@ class NameRef:
         ref = self.resolve()
         if ref is not None:
             return ref.ask(message, block=block, timeout=timeout)
-        dead = ActorDead(self.name, NOPROC)
-        if block:
-            raise dead
-        future = Future(self.name)
-        future.set_exception((ActorDead, dead, None))
-        return future
+        return _dead(ActorDead(self.name, NOPROC), block=block)
 
     def proxy(self) -> Any:
         """Return a proxy of the present incarnation."""
@@ -168,6 +165,15 @@ class NameRef:
     def is_alive(self) -> bool:
         """Return whether somebody bears the name."""
         return self.resolve() is not None
+
+
+def _dead(error: ActorDead, *, block: bool) -> Future:
+    """Raise `error`, or return a future that does."""
+    if block:
+        raise error
+    future = Future(error.actor)
+    future.set_exception((ActorDead, error, None))
+    return future
 
 
 AnyRef: TypeAlias = "ActorRef[Any] | NameRef"
