@@ -338,7 +338,7 @@ class LineView:
         ring += bytes(self._bytes[: tail - head - len(ring)])
         records, offset = [], 0
         while offset < len(ring):
-            (size,) = _LENGTH.unpack_from(ring, offset)
+            size = int.from_bytes(ring[offset : offset + _LENGTH_BYTES], "little")
             offset += _LENGTH_BYTES
             if offset + size > len(ring):
                 return None

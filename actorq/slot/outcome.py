@@ -23,7 +23,7 @@ import traceback
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from actorq.codec import decode_body, encode_body, encode_failure, encode_result
-from actorq.errors import EncodeError, Ignore, NotRegistered, Reject, Retry, TaskRevoked
+from actorq.errors import EncodeError, Ignore, NotRegistered, Reject, RemoteError, Retry, TaskRevoked
 from actorq.messages import states
 from actorq.messages.task import FLAG_IGNORE_RESULT, Delivery, Report
 from actorq.slot.limits import SoftLimit, run_limited
@@ -154,10 +154,10 @@ def _encode(result: Any, codec_id: int) -> tuple[int, bytes]:
     try:
         return encode_result(result, codec_id)
     except EncodeError as error:
-        raise EncodeError(f"expected a result that can be sent, got {_type_name(result)}: {error}") from None
+        raise EncodeError(f"can't send a result of type {_type_name(result)}: {error}") from None
     except Exception as error:
         # Whatever a pickled object's own code raises.
-        raise EncodeError(f"expected a result that can be sent, got {_type_name(result)}: {error!r}") from error
+        raise EncodeError(f"can't send a result of type {_type_name(result)}: {error!r}") from error
 
 
 def _judge(delivery: Delivery, error: BaseException) -> Report:
@@ -188,7 +188,12 @@ def _retry(delivery: Delivery, wish: Retry) -> Report:
 
 
 def _fail(delivery: Delivery, error: BaseException, state: int = FAILURE) -> Report:
-    payload = encode_failure(error, format_failure(error))
+    text = format_failure(error)
+    try:
+        payload = encode_failure(error, text)
+    except BaseException as trouble:  # noqa: BLE001  out of memory, or an exception that exits when it is looked at
+        known = RemoteError(_type_name(error), f"can't be described: {type(trouble).__name__}")
+        payload = encode_failure(known, text)
     # The traceback holds every frame of the task and what they refer to: let go of it before the next run.
     error.__traceback__ = None
     return Report(delivery.key, delivery.token, state, payload)

@@ -60,7 +60,7 @@ def run_slot(options: SlotOptions, app: App | None) -> None:
     if app is not None:
         tasks = app.tasks
         # What tasks send goes to the node that runs them, also where the application names another home.
-        app._home = home  # noqa: SLF001
+        app.use_home(home)
     line = Line.create(home.lines / f"{options.name}.line", os.getpid())
     trace = _keep_fatal_traces(trace_path(line.path))
     session = BrokerSession(home, options.name, options.node)

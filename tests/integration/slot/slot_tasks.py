@@ -145,3 +145,26 @@ async def overrun_in_a_coroutine():
     import asyncio
 
     await asyncio.sleep(60)
+
+
+@app.task(name="recurse")
+def recurse():
+    def deeper(level):
+        return deeper(level + 1)
+
+    return deeper(0)
+
+
+@app.task(name="exhaust")
+def exhaust():
+    raise MemoryError
+
+
+@app.task(name="exit")
+def leave_by_exception():
+    sys.exit(3)
+
+
+@app.task(name="interrupt")
+def interrupt():
+    raise KeyboardInterrupt
