@@ -268,6 +268,17 @@ class App:
         """
         return (self._session or self._open()).link.ask(command, dict(arguments or {}), timeout)
 
+    def use_home(self, home: Home) -> None:
+        """Keep everything in another home from now on; where a task runs, that is its node's.
+
+        Raises:
+            ConfigError: something was sent or asked already.
+        """
+        with self._lock:
+            if self._session is not None:
+                raise ConfigError(f"expected the home to be chosen before anything is sent, got {home.path} after that")
+            self._home = home
+
     # -- life ---------------------------------------------------------------------------------------------------------
 
     def close(self, timeout: float = EXIT_S) -> None:

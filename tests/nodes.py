@@ -82,7 +82,9 @@ class NodeProcess:
             return [
                 child.pid
                 for child in psutil.Process(self.pid).children()
-                if child.status() != psutil.STATUS_ZOMBIE and child.name().startswith("actorq:slot")
+                if child.status() != psutil.STATUS_ZOMBIE
+                and child.name().startswith("actorq:")
+                and child.name() != "actorq:zygote"
             ]
         return []
 

@@ -135,6 +135,8 @@ def load(common: Common) -> App:
         raise ConfigError("expected an application, got none; say which with -A MODULE or ACTORQ_APP")
     app = load_app(common.app)
     app.import_includes()
+    if common.home or common.broker:
+        app.use_home(find_home(app.name, broker=common.broker, home=common.home))
     return app
 
 

@@ -19,9 +19,11 @@ import msgspec
 import zmq
 
 from actorq.actors import IGNORE, Actor
+from actorq.errors import ActorqError
 from actorq.log import get_logger
 from actorq.messages import wire
 from actorq.messages.ids import NUMBER_BITS, make_key, parse_task_id
+from actorq.messages.reasons import is_clean
 from actorq.messages.states import UNKNOWN
 from actorq.node.balance import PATIENCE_S, RECALL_WAIT_S, SlotLoad, plan_recalls
 from actorq.node.credit import fair_share
@@ -63,6 +65,7 @@ if TYPE_CHECKING:
     from actorq.actors import ActorRef, Ignored, NameRef, Timer
     from actorq.config import Settings
     from actorq.engine.protocol import Receipt
+    from actorq.messages.reasons import ExitReason
     from actorq.node.hub_lock import HubLock
     from actorq.node.ledger import Sealed
     from actorq.transport.paths import Home
@@ -208,21 +211,36 @@ class Broker(Actor):
         found = wire.Rendezvous(wire.PROTOCOL, self.epoch, endpoint, os.getpid(), self.node, str(self.home.path))
         write_rendezvous(self.home, found)
 
-    def terminate(self, reason: object) -> None:
+    def terminate(self, reason: ExitReason) -> None:
         """Leave no path behind; peers see the connection go and look for the next broker."""
-        for slot in getattr(self, "_slots", {}).values():
+        if not hasattr(self, "_slots"):
+            return
+        if is_clean(reason):
+            self._settle_estates()
+        for slot in self._slots.values():
             self._close_pidfd(slot)
             slot.line.close()
-        if not hasattr(self, "_socket"):
-            return
         for peer in self._peers.values():
             self._close_pidfd(peer)
+        if not hasattr(self, "_socket"):
+            return
         self.sockets.remove(self._socket)
         self._socket.close(0)
         self._context.term()
         remove_rendezvous(self.home, self.epoch)
         if os.path.exists(self._path):
             os.unlink(self._path)
+
+    def _settle_estates(self) -> None:
+        """At an end in good order the slots have gone first: write what they left, so that nobody has to recover it."""
+        for name, peer in list(self._slots.items()):
+            if not peer.line.is_alive():
+                self._bury(name, "the end of its node", "")
+        try:
+            self._graves += self._graves_sealed  # their transaction is ahead of this one in the store's mailbox
+            self._store_sync()
+        except ActorqError as error:
+            log.warning("estates_not_settled", why=str(error))
 
     # -- frames --------------------------------------------------------------------------------------------------------
 

@@ -11,12 +11,12 @@ and the next incarnation finds it in the roster.
 from __future__ import annotations
 
 
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Final
 
 from actorq.actors import Actor
 from actorq.errors import Exit
 from actorq.log import get_logger
-from actorq.messages.reasons import KILLED, SHUTDOWN
+from actorq.messages.reasons import SHUTDOWN, is_clean
 from actorq.node.messages import ForkFailed, ForkSlot, RetireSlot, SlotForked, SlotGone
 from actorq.node.roster import SlotProcess
 from actorq.slot.line import LineView, trace_path
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actorq.actors import NameRef
+    from actorq.messages.reasons import ExitReason
     from actorq.node.roster import Roster
     from actorq.transport.paths import Home
 
@@ -63,8 +64,6 @@ class _LookRetiring:
 class SlotActor(Actor):
     """Keeps one slot process alive."""
 
-    trap_exit: ClassVar[bool] = True
-
     def init(self, *, place: int, roster: Roster, home: Home, zygote: NameRef, link: NameRef) -> None:
         """Find the process that is there already, or order one."""
         self.place, self.roster, self.home, self.zygote, self.hub_link = place, roster, home, zygote, link
@@ -78,23 +77,21 @@ class SlotActor(Actor):
         else:
             self._order()
 
-    def terminate(self, reason: object) -> None:
+    def terminate(self, reason: ExitReason) -> None:
         """Leave the process alone when this actor crashes; end it when it was to end."""
         process = self.roster.processes.get(self.place)
         if process is None:
             return
         self.sockets.remove(process.pidfd)
-        if reason in (SHUTDOWN, KILLED) or self._retiring_since is not None:
+        if is_clean(reason):
             process.kill()
             self._bury(process)
 
-    def on_exit(self, source: object, reason: object) -> None:
+    def stop_requested(self, reason: ExitReason) -> None:
         """Retire when the supervisor says so; any other end of it leaves the process to the next incarnation."""
-        if reason != SHUTDOWN:
-            raise Exit(reason)
         process = self.roster.processes.get(self.place)
-        if process is None:
-            raise Exit(SHUTDOWN)
+        if not is_clean(reason) or process is None:
+            raise Exit(reason)
         if self._retiring_since is None:
             self._retiring_since = self.clock.monotonic()
             self.hub_link.tell(RetireSlot(process.name))

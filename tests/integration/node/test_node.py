@@ -90,9 +90,9 @@ def test_an_idle_slot_gets_what_waits_behind_a_long_task(node: NodeProcess, app:
 
 
 def test_a_slot_that_is_killed_is_replaced_and_its_task_runs_again(node: NodeProcess, app: App) -> None:
-    sent = app.send_task("tasks.nap", [1.0])
+    sent = app.send_task("tasks.nap", [3.0])
     wait_until(lambda: sent.state == "STARTED", 10, "the task to start")
-    busy = [each for each in ask(app.home.path, node.folder, "status")["slots"] if each["active"]]
+    busy = [each for each in app.ask("status")["slots"] if each["active"]]
     os.kill(busy[0]["pid"], signal.SIGKILL)
     assert sent.get(timeout=20) not in {busy[0]["pid"]}
     wait_until(lambda: len(node.slot_pids()) == 2, 10, "two slots again")
