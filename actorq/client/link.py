@@ -179,6 +179,9 @@ class Link:
         self.hurry()
         if thread is not threading.current_thread():
             thread.join(timeout_s + 1.0)
+        if self._thread is None and self._wake_fd >= 0:
+            os.close(self._wake_fd)
+            self._wake_fd = -1
 
     def abandon(self) -> None:
         """In a forked child: the thread isn't here, and its sockets must not be touched."""
@@ -480,7 +483,8 @@ class Link:
             unknown = [
                 (key, ResultRecord(0, NUMBERS[UNKNOWN]))
                 for task_id, key in by_id.items()
-                if (answer.data.get(task_id) or {}).get("state") == UNKNOWN and not self._is_waiting_elsewhere(task_id)
+                if (answer.data.get(task_id) or {}).get("state") == UNKNOWN
+                and (isinstance(key, int) or not self._is_waiting_elsewhere(key))
             ]
             self.inbox.end(unknown)
 

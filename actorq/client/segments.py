@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["SEGMENT_BYTES", "Segments", "segment_name"]
 
 SEGMENT_BYTES: Final = 4 << 20
-IDLE_BYTES: Final = 256 << 10  # a file bigger than this is emptied when all of it is confirmed
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -63,7 +62,8 @@ class Segments:
             fd, path, _ = self._closed.popleft()
             _unlink(path)
             os.close(fd)
-        if is_empty and self._size > IDLE_BYTES:
+        if is_empty and self._size:
+            # Whoever takes over, or looks for a task that nobody knows, finds only what is still to be done.
             os.ftruncate(self._fd, 0)
             self._size = 0
 
