@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, field, replace
+from math import isnan
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from actorq.clock import SYSTEM_CLOCK
@@ -465,8 +466,10 @@ class MemoryEngine:
     def _add_result(self, draft: _State, key: int, result: ResultRecord, ttl_s: float | None) -> None:
         if key in draft.results:
             raise ValueError(f"expected the only result of {key}, got a second one")
-        ttl_s = self.result_expires_s if ttl_s is None else ttl_s
-        draft.results[key] = (result.finished_at + ttl_s, result)
+        expires_at = result.finished_at + (self.result_expires_s if ttl_s is None else ttl_s)
+        if isnan(expires_at):
+            expires_at = self.clock.now() + self.result_expires_s
+        draft.results[key] = (expires_at, result)
 
     def _stored(self, row: _Row) -> StoredTask:
         lease = self._book.by_key.get(row.key)

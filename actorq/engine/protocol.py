@@ -125,7 +125,7 @@ class Engine(Protocol):
           task that isn't leased can be settled too (to cancel it). What isn't accepted is listed in `Receipt.refused`
           in the order settled, changed, dead, and everything else in the transaction happens all the same.
         - A result expires at `finished_at` + its message's `result_ttl_s`, or the engine's default where it is None.
-          It stays readable until `prune`.
+          It stays readable until `prune`. Times that aren't a number count as none: no message can stop a commit.
         - A change ends the lease (unless `keep_lease`) and leaves its token as the fence. With a new message of
           another queue or priority the task changes lanes and keeps its arrival.
         - `taken` never goes down.

@@ -8,6 +8,7 @@ at no other time.
 from __future__ import annotations
 
 from heapq import heappop
+from math import isnan
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from actorq.clock import SYSTEM_CLOCK
@@ -453,7 +454,8 @@ class SqliteEngine:
                 effects.count_scheduled(lane, due_at, -1)
             ttl_s = decode_message(blob, key).result_ttl_s
             result = ResultRecord(key, NUMBERS[REVOKED], finished_at=now)
-            values += (key, now + (self.result_expires_s if ttl_s is None else ttl_s), encode_result(result))
+            ttl_s = self.result_expires_s if ttl_s is None or isnan(ttl_s) else ttl_s
+            values += (key, now + ttl_s, encode_result(result))
             keys.append(key)
         effects.results += delete_keys(self._store.connection, DELETE_TASKS, keys)
         insert_rows(self._store.connection, INSERT_RESULTS, values, 3)

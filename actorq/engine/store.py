@@ -69,8 +69,10 @@ class Store:
 
     # ------------------------------------------------------------------------------------------------------- life
 
-    def open(self) -> None:
+    def open(self, *, is_loss_accepted: bool = False) -> None:
         """Take the store, check it against its mark, and make it where there is none.
+
+        With `is_loss_accepted` a missing mark is made anew from what is there; for the doctor.
 
         Raises:
             StoreLocked, StoreDamaged, StoreFull: see `Engine.open`.
@@ -85,7 +87,7 @@ class Store:
             if self._is_new():
                 self._create(mark)
             else:
-                self._check(mark)
+                self._check(mark, is_loss_accepted=is_loss_accepted)
         except sqlite3.DatabaseError as error:
             self._abandon()
             raise self._explain(error) from error
@@ -276,7 +278,7 @@ class Store:
             self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self._mark.create(self._make_mark())
 
-    def _check(self, mark: Mark | None) -> None:
+    def _check(self, mark: Mark | None, *, is_loss_accepted: bool) -> None:
         connection = self.connection
         (application_id,) = connection.execute("PRAGMA application_id").fetchone()
         if application_id != APPLICATION_ID:
@@ -291,12 +293,12 @@ class Store:
                 raise self._damaged("a sound database", str(finding))
         self.store_id, self.seq = connection.execute("SELECT store_id, seq FROM meta WHERE id = 1").fetchone()
         if self._mark is not None:
-            self._check_mark(mark)
+            self._check_mark(mark, is_loss_accepted=is_loss_accepted)
             self._mark.open()
 
-    def _check_mark(self, mark: Mark | None) -> None:
+    def _check_mark(self, mark: Mark | None, *, is_loss_accepted: bool) -> None:
         if mark is None:
-            if self.seq > NEW_STORE_SEQ:
+            if self.seq > NEW_STORE_SEQ and not is_loss_accepted:
                 raise self._damaged("the mark of the last confirmed commit beside it (store.mark)", "none")
             assert self._mark is not None
             self._mark.create(self._make_mark())  # killed between making the store and its mark
@@ -325,6 +327,8 @@ class Store:
             return self._locked("a file that can be read and written", str(error))
         if isinstance(error, sqlite3.IntegrityError):
             return ValueError(f"expected keys of new tasks and results, got one that is stored already ({error})")
+        if isinstance(error, sqlite3.ProgrammingError | sqlite3.DataError):
+            return ValueError(f"expected values that can be stored, got: {error}")
         self._trouble = f"it stopped working: {error}"
         if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
             return self._damaged("a sound database", str(error))

@@ -6,6 +6,7 @@ fails, or is tried a second time on a full disk, leaves no trace in memory.
 
 from __future__ import annotations
 
+from math import isnan
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -140,7 +141,7 @@ class TransactionWriter:
             arrival += 1
             place = base | arrival
             due_at = message.eta
-            if due_at is not None and due_at <= now:
+            if due_at is not None and not due_at > now:  # not a number counts as no eta: SQLite would store NULL
                 due_at = None
             if due_at is None and put.deliveries == 0:
                 values += (key, place, encode(message))
@@ -201,6 +202,8 @@ class TransactionWriter:
                 suspects.append(key)
             else:
                 expires_at = result.finished_at + (default_ttl_s if ttl_s is None else ttl_s)
+                if isnan(expires_at):
+                    expires_at = self._now + default_ttl_s
                 values += (key, expires_at, encode(result))
         self._delete_tasks(gone)
         insert_rows(self._connection, INSERT_RESULTS, values, 3)
@@ -218,8 +221,10 @@ class TransactionWriter:
             if key <= floor:
                 self.effects.repeated.append(key)
                 continue
-            ttl_s = ttls.get(key, default_ttl_s) if ttls else default_ttl_s
-            values += (key, result.finished_at + ttl_s, encode(result))
+            expires_at = result.finished_at + (ttls.get(key, default_ttl_s) if ttls else default_ttl_s)
+            if isnan(expires_at):
+                expires_at = self._now + default_ttl_s
+            values += (key, expires_at, encode(result))
         insert_rows(self._connection, INSERT_RESULTS, values, 3)
         self.effects.results += len(values) // 3
 
@@ -291,6 +296,8 @@ class TransactionWriter:
     def add_result(self, key: int, result: ResultRecord, ttl_s: float | None) -> None:
         """Insert one result."""
         expires_at = result.finished_at + (self._ttl_s if ttl_s is None else ttl_s)
+        if isnan(expires_at):
+            expires_at = self._now + self._ttl_s
         insert_rows(self._connection, INSERT_RESULTS, (key, expires_at, encode_result(result)), 3)
         self.effects.results += 1
 

@@ -485,6 +485,28 @@ class EngineContract:
         assert engine.lease(["default"], 1) == []
         assert engine.commit(Transaction(settled=[settle(task)])).refused == []
 
+    def test_a_task_nobody_leased_can_be_changed(self, engine: Engine, clock: FakeClock) -> None:
+        engine.put([make_task(1), make_task(2, eta=clock.now() + 5), make_task(3)])
+        first, second = engine.load([make_key(1, 1), make_key(1, 2)])
+        put_off = Change(first.key, first.token, due_at=clock.now() + 9)
+        receipt = engine.commit(Transaction(changed=[put_off, Change(second.key, second.token)]))
+        assert (receipt.refused, receipt.next_due_at) == ([], clock.now() + 9)
+        assert engine.stats().queues == {"default": QueueStats(2, 0, 1)}
+        assert numbers(engine.lease(["default"], 5)) == [2, 3]
+
+    def test_no_time_in_a_message_can_stop_a_commit(self, engine: Engine, clock: FakeClock) -> None:
+        nan = float("nan")
+        puts = [make_task(1, eta=nan, result_ttl_s=nan), make_task(2, result_ttl_s=nan), make_task(3, eta=float("inf"))]
+        engine.put(puts)
+        assert engine.stats().queues == {"default": QueueStats(2, 0, 1)}
+        (task,) = engine.lease(["default"], 1)
+        result = make_result(task.key, finished_at=nan)
+        straight = make_result(make_key(1, 9), finished_at=nan)
+        engine.commit(Transaction(settled=[Settlement(task.key, task.token, result)], straight=[straight]))
+        assert engine.purge("default") == 2
+        assert engine.prune(clock.now() + 86399, 10) == 0
+        assert engine.prune(clock.now() + 86400, 10) == 4
+
     def test_changes_of_one_task_in_one_transaction_follow_each_other(self, engine: Engine) -> None:
         engine.put([make_task(1)])
         (task,) = engine.lease(["default"], 1)

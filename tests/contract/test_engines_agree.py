@@ -30,7 +30,7 @@ QUEUES = st.sampled_from(["a", "b", "c"])
 NUMBERS = st.integers(1, 60)
 OUTBOXES = st.sampled_from([1, 2])
 KEYS = st.builds(make_key, OUTBOXES, NUMBERS)
-DELAYS = st.none() | st.sampled_from([-1.0, 1.0, 2.0, 3.0, 50.0])
+DELAYS = st.none() | st.sampled_from([-1.0, 0.0, 1.0, 2.0, 3.0, 50.0])
 TTLS = st.none() | st.sampled_from([0.0, 2.0, 100.0])
 
 

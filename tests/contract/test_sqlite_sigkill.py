@@ -24,7 +24,8 @@ def test_sigkill_anywhere_leaves_whole_transactions(tmp_path, durability):
     oracle = make_oracle()
     points = sorted(int(path.stem) for path in tmp_path.glob("*.confirmed"))
     assert len(points) > 100
-    seen = set()
+    seen: set[str] = set()
+    confirmed: list[str] = []
     for point in points:
         *confirmed, killed = (tmp_path / f"{point}.confirmed").read_text().split("\n")
         step = killed.removeprefix("killed ")
