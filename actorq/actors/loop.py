@@ -281,6 +281,9 @@ class Loop:
             source = self.sources.get(pollable)
             if source is None:
                 self._acknowledge_wake()
+                if self._waker is not None and pollable != self._waker.fd:
+                    # zmq polls descriptor 0 in place of a socket that was closed under it.
+                    self._purge_closed()
                 continue
             came = True
             if event & zmq.POLLOUT and source.on_writable is not None:
