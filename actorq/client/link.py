@@ -18,26 +18,17 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
+from actorq.client.frames import DECODERS, encode, make_refusal, pack_put
+from actorq.client.lookup import ask_about
 from actorq.client.pace import Pace
 from actorq.client.questions import Confirmations, Questions
-from actorq.errors import ActorqError, BrokerUnavailable, QueueFull, StoreFull
+from actorq.errors import ActorqError, BrokerUnavailable
 from actorq.log import get_logger
-from actorq.messages.ids import NUMBER_MASK, format_task_id, parse_task_id
-from actorq.messages.states import NUMBERS, UNKNOWN
-from actorq.messages.task import ResultRecord
 from actorq.messages.wire import (
-    ANSWER,
     BYE,
-    CONFIRM,
     HELLO,
     PROTOCOL,
-    PUT,
-    REFUSED,
-    RESULTS,
     WATCH,
-    WELCOME,
     Answer,
     Confirm,
     Hello,
@@ -49,8 +40,6 @@ from actorq.messages.wire import (
 from actorq.transport.rendezvous import read_rendezvous
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import zmq
 
     from actorq.client.connection import Connection
@@ -73,15 +62,6 @@ RECHECK_S: Final = 2.0  # silence after which the rendezvous is looked at again
 SHORTEST_S: Final = 0.001
 SLEEPS: Final = 3600.0
 GAP: Final = "Gap"  # the error of a REFUSED that only says from where to send again
-
-_encode: Final = msgspec.msgpack.Encoder().encode
-
-
-def pack_put(records: list[bytes]) -> bytes:
-    """Return the PUT frame of records that are encoded already."""
-    count = len(records)
-    header = bytes((0x90 | count,)) if count < 16 else b"\xdc" + count.to_bytes(2, "big")  # noqa: PLR2004
-    return b"".join((PUT, b"\x91", header, *records))
 
 
 class Link:
@@ -264,7 +244,7 @@ class Link:
         self._connection = connection.Connection(self._context, found.endpoint, self._wake_fd)
         # Who only asks doesn't need its outbox registered.
         self._hello_outbox = self.outbox.outbox_id if self.outbox.last else 0
-        self._connection.send(HELLO + _encode(Hello(PROTOCOL, "client", os.getpid(), self._hello_outbox)))
+        self._connection.send(HELLO + encode(Hello(PROTOCOL, "client", os.getpid(), self._hello_outbox)))
         self._heard_at = now
         self.outbox.disarm()
 
@@ -305,11 +285,11 @@ class Link:
         connection, inbox = self._connection, self.inbox
         assert connection is not None
         while inbox.ranges and self._hello_outbox:
-            connection.send(WATCH + _encode(Watch(*inbox.ranges.popleft())))
+            connection.send(WATCH + encode(Watch(*inbox.ranges.popleft())))
         if inbox.ids:
             ids = [inbox.ids.popleft() for _ in range(len(inbox.ids))]
-            connection.send(WATCH + _encode(Watch(1, 0, ids)))
-            self._ask_about(list(ids))
+            connection.send(WATCH + encode(Watch(1, 0, ids)))
+            ask_about(ids, self.outbox, self.inbox, self.questions)
         while self.questions.to_send:
             question = self.questions.to_send.popleft()
             if self.questions.is_open(question):
@@ -375,12 +355,20 @@ class Link:
 
     def _take(self, frame: bytes) -> None:
         self._heard_at = time.monotonic()
-        handler = _HANDLERS.get(frame[:1])
-        if handler is None:
-            log.warning("frame_ignored", kind=repr(frame[:1]), home=str(self.home.path))
-            return
-        decode, apply = handler
-        apply(self, decode(memoryview(frame)[1:]))
+        decode = DECODERS.get(frame[:1])
+        match decode(memoryview(frame)[1:]) if decode else None:
+            case Confirm(number=number):
+                self._on_confirm(number)
+            case Results() as results:
+                self._on_results(results)
+            case Welcome() as welcome:
+                self._on_welcome(welcome)
+            case Refused() as refused:
+                self._on_refused(refused)
+            case Answer() as answer:
+                self.questions.settle(answer)
+            case _:
+                log.warning("frame_ignored", kind=repr(frame[:1]), home=str(self.home.path))
 
     def _on_welcome(self, welcome: Welcome) -> None:
         if welcome.error or welcome.protocol != PROTOCOL:
@@ -393,12 +381,12 @@ class Link:
         self._backoff_s, self._refused_until, self._gap_at = BACKOFF_S[0], 0.0, 0
         self.pace.may_ship = True
         if self._hello_outbox:
-            self._on_confirm(Confirm(welcome.taken))
+            self._on_confirm(welcome.taken)
         self.inbox.ask_again()
 
-    def _on_confirm(self, confirm: Confirm) -> None:
+    def _on_confirm(self, number: int) -> None:
         self.pace.may_ship = True
-        if self.outbox.confirm(confirm.number):
+        if self.outbox.confirm(number):
             self.refusal, self._refused_until, self._has_warned, self._gap_at = None, 0.0, False, 0
             self._progress_at = time.monotonic() if self.outbox.unconfirmed else 0.0
             self.confirmations.confirm(self.outbox.confirmed)
@@ -425,9 +413,6 @@ class Link:
         if results.foreign:
             self.inbox.deliver(results.foreign)
 
-    def _on_answer(self, answer: Answer) -> None:
-        self.questions.settle(answer)
-
     # -- when nothing happens -----------------------------------------------------------------------------------------
 
     def _check(self, now: float) -> None:
@@ -446,7 +431,7 @@ class Link:
             stale = self.inbox.find_stale(now - STALL_S)
             if stale:
                 self.inbox.ask_again(stale)
-                self._ask_about([key for key in stale if self._may_be_unknown(key)][:1000])
+                ask_about(stale, self.outbox, self.inbox, self.questions)
 
     def _has_moved(self) -> bool:
         found = read_rendezvous(self.home)
@@ -468,35 +453,6 @@ class Link:
             hint=str(self.unavailable(now - self._progress_at)),
         )
 
-    def _may_be_unknown(self, key: int | str) -> bool:
-        return isinstance(key, str) or key <= self.outbox.confirmed
-
-    def _ask_about(self, keys: list[int | str] | list[str]) -> None:
-        """Find out which of these the broker doesn't know at all, and end the wait for them."""
-        if not keys:
-            return
-        by_id = {key if isinstance(key, str) else format_task_id(self.outbox.outbox_id, key): key for key in keys}
-
-        def end_unknown(answer: Answer) -> None:
-            if answer.error or not isinstance(answer.data, dict):
-                return
-            unknown = [
-                (key, ResultRecord(0, NUMBERS[UNKNOWN]))
-                for task_id, key in by_id.items()
-                if (answer.data.get(task_id) or {}).get("state") == UNKNOWN
-                and (isinstance(key, int) or not self._is_waiting_elsewhere(key))
-            ]
-            self.inbox.end(unknown)
-
-        self.questions.file("task_state", {"ids": list(by_id)}, end_unknown)
-
-    def _is_waiting_elsewhere(self, task_id: str) -> bool:
-        """Return whether the task lies in an outbox of this home: accepted, only not by the broker yet."""
-        from actorq.client.orphans import holds  # noqa: PLC0415
-
-        parsed = parse_task_id(task_id)
-        return parsed is not None and holds(self.home, *parsed)
-
     def _say_goodbye(self) -> None:
         connection, self._connection = self._connection, None
         was_connected, self.is_connected = self.is_connected, False
@@ -510,26 +466,3 @@ class Link:
 
 
 _left_behind: Final[list[object]] = []  # a parent's sockets: collecting them in the child would touch them
-
-
-def make_refusal(refused: Refused, home: Home) -> Exception:
-    """Return the typed error that a REFUSED frame means."""
-    if refused.error == "StoreFull":
-        return StoreFull(str(home.path))
-    if refused.error == "QueueFull":
-        limit = int(refused.detail) if refused.detail.isdecimal() else 0
-        return QueueFull(f"the store in {home.path}", limit, hint="the task stays in the outbox and is sent again")
-    return BrokerUnavailable(str(home.path), 0.0, f"it refused: {refused.error}: {refused.detail}")
-
-
-def _decoder(kind: Any) -> Callable[[Any], Any]:
-    return msgspec.msgpack.Decoder(kind).decode
-
-
-_HANDLERS: Final[dict[bytes, tuple[Callable[[Any], Any], Callable[[Link, Any], None]]]] = {
-    WELCOME: (_decoder(Welcome), Link._on_welcome),
-    CONFIRM: (_decoder(Confirm), Link._on_confirm),
-    REFUSED: (_decoder(Refused), Link._on_refused),
-    RESULTS: (_decoder(Results), Link._on_results),
-    ANSWER: (_decoder(Answer), Link._on_answer),
-}
