@@ -89,13 +89,14 @@ class Store:
             else:
                 self._check(mark, is_loss_accepted=is_loss_accepted)
         except sqlite3.DatabaseError as error:
-            self._abandon()
-            raise self._explain(error) from error
+            refusal = self._explain(error)
+            self._abandon(refusal)
+            raise refusal from error
         except OSError as error:
-            self._abandon()
+            self._abandon(error)
             raise StoreFull(str(self.path)) from error
-        except BaseException:
-            self._abandon()
+        except BaseException as error:
+            self._abandon(error)
             raise
         self.restore_ballast()
 
@@ -334,11 +335,13 @@ class Store:
             return self._damaged("a sound database", str(error))
         return StoreError(f"expected to be able to use {self.path}, got {error}; open it again")
 
-    def _abandon(self) -> None:
-        """Let go of a store that was refused, and leave its log for `doctor`: closing would fold it in and delete it."""
-        if self._mark is not None and self._connection is not None:
+    def _abandon(self, reason: BaseException) -> None:
+        """Let go of a store that was refused. A damaged one's log is kept: closing folds it in and deletes it."""
+        if isinstance(reason, StoreDamaged) and self._mark is not None:
             with suppress(OSError):
-                os.link(self._log_path, self.path.with_name(self.path.name + f"-wal.refused-{os.urandom(3).hex()}"))
+                if os.stat(self._log_path).st_size:
+                    kept = self.path.with_name(f"{self.path.name}-wal.refused-{os.urandom(3).hex()}")
+                    os.link(self._log_path, kept)
         self._disconnect("it was refused")
 
     def _disconnect(self, trouble: str) -> None:

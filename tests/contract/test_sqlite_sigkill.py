@@ -11,7 +11,7 @@ import pytest
 from actorq.engine import SqliteEngine
 from actorq.testing.clock import FakeClock
 from actorq.testing.engine_contract import make_oracle
-from actorq.testing.engine_script import SCRIPT, make_task, take_picture
+from actorq.testing.engine_script import OUTBOX, SCRIPT, make_task, take_picture
 
 PLAYER = Path(__file__).with_name("sigkill_player.py")
 
@@ -39,3 +39,41 @@ def test_sigkill_anywhere_leaves_whole_transactions(tmp_path, durability):
         seen.add(step)
     assert confirmed == [str(number) for number in range(1, len(SCRIPT) + 1)]
     assert seen >= {"before_begin", "after_puts", "after_settled", "before_commit", "after_commit", "after_mark"}
+
+
+COMMITTER = """
+import os, sys, pathlib
+from actorq.engine import SqliteEngine, Transaction
+from actorq.testing.engine_script import OUTBOX, make_task, settle
+engine = SqliteEngine(pathlib.Path(sys.argv[1]), durability=sys.argv[2])
+engine.open()
+_, taken = engine.register_outbox(OUTBOX)
+while True:
+    puts = [make_task(number) for number in range(taken + 1, taken + 51)]
+    taken += 50
+    engine.commit(Transaction(puts=puts, settled=[settle(task) for task in engine.lease(["default"], 40)], taken={1: taken}))
+    os.write(1, b"%d\\n" % taken)
+"""
+
+
+@pytest.mark.parametrize("durability", ["power", "process"])
+def test_sigkill_at_any_moment_keeps_what_was_confirmed(tmp_path, durability):
+    """The probe's points are between SQLite's calls; here the kill lands within them. Seeded by the round."""
+    path = tmp_path / "store.db"
+    arguments = [sys.executable, "-c", COMMITTER, str(path), durability]
+    for commits in (1, 2, 3, 17, 60, 61, 150, 151):
+        with subprocess.Popen(arguments, stdout=subprocess.PIPE, cwd=PLAYER.parents[2]) as process:
+            assert process.stdout is not None
+            for _ in range(commits):
+                process.stdout.readline()
+            process.kill()
+            lines = process.stdout.read().split(b"\n")
+            confirmed = max([int(line) for line in lines[:-1]], default=0)
+        engine = SqliteEngine(path, durability=durability)
+        engine.open()
+        stats, outbox = engine.stats(), engine.find_outbox(OUTBOX)
+        assert outbox is not None
+        assert outbox[1] >= confirmed
+        assert sum(queue.ready for queue in stats.queues.values()) + stats.results == outbox[1]
+        assert engine.check() == []
+        engine.close()
