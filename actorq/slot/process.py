@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Container
 
 __all__ = [
+    "BETWEEN",
     "become_subreaper",
     "count_threads",
     "die_at_end_of",
@@ -39,6 +40,8 @@ _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_NAME: Final = 15
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _NAME_BYTES: Final = 15  # what the kernel keeps of a process name
+
+BETWEEN: Final = "actorq:between"  # name of a process that is to become a slot, or to vanish
 
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 
@@ -135,9 +138,10 @@ def kill_group(leader: int) -> None:
 
 
 def reap_strays(sessions: Container[int]) -> int:
-    """Reap dead processes of these sessions (pids of slots, alive or not) that became our children as orphans.
+    """Reap dead processes that became our children as orphans, and return how many there were.
 
-    Other children are left alone: somebody waits for them. Returns how many there were.
+    These are the processes of `sessions` (pids of slots that aren't reaped by pidfd any more, or still are) and what a
+    dying zygote left halfway. Other children are left alone: somebody waits for them.
     """
     try:
         with open(f"/proc/self/task/{os.getpid()}/children", "rb") as children:
@@ -150,8 +154,10 @@ def reap_strays(sessions: Container[int]) -> int:
 def _reap_stray(pid: int, sessions: Container[int]) -> bool:
     try:
         with open(f"/proc/{pid}/stat", "rb") as stat:
-            state, _, _, session = stat.read().rpartition(b")")[2].split()[:4]
-        return state == b"Z" and int(session) in sessions and os.waitpid(pid, os.WNOHANG)[0] == pid
+            name, _, rest = stat.read().partition(b"(")[2].rpartition(b")")
+        state, _, _, session = rest.split()[:4]
+        is_stray = int(session) in sessions or name.decode(errors="replace") == BETWEEN
+        return state == b"Z" and is_stray and os.waitpid(pid, os.WNOHANG)[0] == pid
     except (OSError, ValueError):
         return False
 

@@ -71,6 +71,7 @@ def run_slot(options: SlotOptions, app: App | None) -> None:
     atexit._run_exitfuncs()  # noqa: SLF001  the documented way is to finalise the interpreter
     faulthandler.disable()
     os.close(trace)
+    trace_path(line.path).unlink(missing_ok=True)  # there is nothing in it
     line.close()
 
 

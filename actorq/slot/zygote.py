@@ -4,6 +4,9 @@ Started with exec, before anything else lives in it, so that what it forks has n
 imports the application once; a slot then costs a fork. Slots are not its children: it forks twice and the node, a child
 subreaper, becomes their parent, so a zygote may die without anybody noticing but the node.
 
+A slot begins only when the zygote has told the node of it. So there is none that the node doesn't know:
+1. the zygote forks; 2. it tells the node; 3. it tells the slot to go on. Killed before 3., the slot ends by itself.
+
 Invariant: it forks only while it has a single thread, counted by the kernel. An application that starts threads when it is
 imported is served by fresh interpreters, each of which imports it for itself, after its own double fork.
 
@@ -38,7 +41,7 @@ from actorq.slot.orders import (
     pack_frame,
     split_frames,
 )
-from actorq.slot.process import count_threads, die_at_end_of, set_process_name
+from actorq.slot.process import BETWEEN, count_threads, die_at_end_of, set_process_name
 from actorq.slot.start import ignore_stop_signals, run_slot, tie_to_node
 from actorq.tasks.options import OPTION_NAMES
 
@@ -57,7 +60,7 @@ log: Final = get_logger(__name__)
 
 
 def main(arguments: list[str]) -> NoReturn:
-    """Serve a node: `SOCKET_FD LIFE_FD OPTIONS`, or become one slot: `slot PID_FD LIFE_FD OPTIONS SLOT_OPTIONS`."""
+    """Serve a node: `SOCKET_FD LIFE_FD OPTIONS`, or become one slot: `slot PID_FD GO_FD LIFE_FD OPTIONS SLOT_OPTIONS`."""
     ignore_stop_signals()
     if arguments[0] == _ONE_SLOT:
         _become_one_slot(arguments[1:])
@@ -111,17 +114,25 @@ class Zygote:
     def _start_slot(self, options: SlotOptions) -> None:
         _flush_output()  # else every slot would print it again
         start = self._fork if self._forks and count_threads() == 1 else self._spawn
+        go_fd, say_fd = os.pipe()
         try:
-            reply: Reply = SlotForked(options.name, start(options))
+            self._reply(SlotForked(options.name, start(options, go_fd, say_fd)))
+            os.write(say_fd, b"!")
+        except (BrokenPipeError, ConnectionResetError):
+            raise  # the node is gone
         except OSError as error:
-            reply = SlotFailed(options.name, f"can't start a process: {error.strerror or error}")
-        self._reply(reply)
+            self._reply(SlotFailed(options.name, f"can't start a process: {error.strerror or error}"))
+        finally:
+            os.close(go_fd)
+            os.close(say_fd)
 
-    def _fork(self, options: SlotOptions) -> int:
+    def _fork(self, options: SlotOptions, go_fd: int, say_fd: int) -> int:
         """Fork a slot that isn't our child, and return its pid once the node is its parent."""
 
         def become() -> None:
             self._node.close()
+            os.close(say_fd)
+            _wait_to_go(go_fd)
             tie_to_node(self._options.node_pid, self._life_fd)
             os.close(self._life_fd)
             os.close(self._watch_fd)  # the zygote's own
@@ -141,18 +152,18 @@ class Zygote:
             if write_fd >= 0:
                 os.close(write_fd)
 
-    def _spawn(self, options: SlotOptions) -> int:
+    def _spawn(self, options: SlotOptions, go_fd: int, _say_fd: int) -> int:
         """Start an interpreter that becomes the slot, and return its pid."""
         read_fd, write_fd = os.pipe()
         try:
             program = subprocess.Popen(
                 [
                     *(sys.executable, "-P", "-m", "actorq.slot.zygote"),
-                    *(_ONE_SLOT, str(write_fd), str(self._life_fd)),
+                    *(_ONE_SLOT, str(write_fd), str(go_fd), str(self._life_fd)),
                     msgspec.json.encode(self._options).decode(),
                     msgspec.json.encode(options).decode(),
                 ],
-                pass_fds=(write_fd, self._life_fd),
+                pass_fds=(write_fd, go_fd, self._life_fd),
             )
             os.close(write_fd)
             write_fd = -1
@@ -190,13 +201,14 @@ def _load(spec: str) -> App | None:
 
 
 def _become_one_slot(arguments: list[str]) -> NoReturn:
-    pid_fd, life_fd = int(arguments[0]), int(arguments[1])
-    for fd in (pid_fd, life_fd):
+    pid_fd, go_fd, life_fd = descriptors = [int(fd) for fd in arguments[:3]]
+    for fd in descriptors:
         os.set_inheritable(fd, False)
-    options = msgspec.json.decode(arguments[2], type=ZygoteOptions)
-    slot_options = msgspec.json.decode(arguments[3], type=SlotOptions)
+    options = msgspec.json.decode(arguments[3], type=ZygoteOptions)
+    slot_options = msgspec.json.decode(arguments[4], type=SlotOptions)
 
     def become() -> None:
+        _wait_to_go(go_fd)
         tie_to_node(options.node_pid, life_fd)
         os.close(life_fd)
         try:
@@ -213,10 +225,12 @@ def _become_one_slot(arguments: list[str]) -> NoReturn:
 def _fork_and_leave(pid_fd: int, become: Callable[[], None]) -> NoReturn:
     """Fork once more, tell the pid and end, so that the node inherits the fork, which calls `become`."""
     status = 1
+    set_process_name(BETWEEN)  # until it is a slot, the node doesn't know it: see `reap_strays`
     try:
         pid = os.fork()
         if pid:
-            os.write(pid_fd, pid.to_bytes(_PID_BYTES, "little"))
+            with contextlib.suppress(BrokenPipeError):  # the zygote was killed: the slot will notice, too
+                os.write(pid_fd, pid.to_bytes(_PID_BYTES, "little"))
             os._exit(0)
         os.close(pid_fd)
         os.setsid()
@@ -227,6 +241,13 @@ def _fork_and_leave(pid_fd: int, become: Callable[[], None]) -> NoReturn:
     finally:
         _flush_output()
         os._exit(status)
+
+
+def _wait_to_go(go_fd: int) -> None:
+    """Wait until the zygote has told the node about us; end where it died instead."""
+    if not os.read(go_fd, 1):
+        os._exit(1)
+    os.close(go_fd)
 
 
 def _read_pid(read_fd: int, wait: Callable[[], object]) -> int:

@@ -148,14 +148,17 @@ class Node:
 
     def wait_dead(self, name):
         """Wait for the end of a slot and return its cause."""
-        causes = []
-        pidfd = self.slots[name].pidfd
-        wait_until(
-            lambda: (cause := reap(pidfd)) is not None and (causes.append(cause) or True), 10, f"the end of {name}"
-        )
+        cause, pidfd = None, self.slots[name].pidfd
+
+        def is_dead():
+            nonlocal cause
+            cause = reap(pidfd)
+            return cause is not None
+
+        wait_until(is_dead, 10, f"the end of {name}")
         os.close(pidfd)
         kill_group(self.slots.pop(name).pid)
-        return causes[0]
+        return cause
 
     def kill(self, name, number=signal.SIGKILL):
         os.kill(self.slots[name].pid, number)

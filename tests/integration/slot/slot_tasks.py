@@ -168,3 +168,8 @@ def leave_by_exception():
 @app.task(name="interrupt")
 def interrupt():
     raise KeyboardInterrupt
+
+
+@app.task(name="where")
+def where():
+    return str(app.home.path)

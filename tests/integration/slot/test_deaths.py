@@ -220,3 +220,24 @@ def test_a_task_may_outlive_two_brokers(node, broker, home, tmp_path):
     assert tokens(third.wait_for(name, 1)) == [delivery.token]
     third.close()
     broker.__init__(home, 4)
+
+
+def test_no_slot_lives_that_its_node_was_not_told_of(home):
+    chance = random.Random(3)
+    before = children()  # dead ones that another test's node left to us
+    for _ in range(8):
+        node = Node(home)
+        node.first(AppReady)
+        ordered = [node.order() for _ in range(8)]
+        count = chance.randrange(8)
+        wait_until(lambda: (node.pump(), len(node.slots) >= count)[-1])  # noqa: B023  used at once
+        os.kill(node.zygote.pid, signal.SIGKILL)
+        lost = node.first(ZygoteLost)
+        assert {order.name for order in lost.unanswered} == set(ordered) - set(node.slots)
+        node.close()
+        wait_until(lambda: (reap_strays(set()), children() <= before)[-1], 5, "no child to be left")
+
+
+def children():
+    with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as pids:
+        return set(pids.read().split())

@@ -8,7 +8,7 @@ from actorq.app import App
 
 app = App("threaded")
 _stop = threading.Event()
-_answers = []
+_answers: list[str] = []
 
 
 def _answer():

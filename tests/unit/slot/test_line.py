@@ -24,10 +24,15 @@ def line(tmp_path):
 
 @pytest.fixture
 def view(line):
-    attached = LineView.attach(line.path)
-    assert attached is not None
+    attached = attach(line)
     yield attached
     attached.close()
+
+
+def attach(line):
+    attached = LineView.attach(line.path)
+    assert attached is not None
+    return attached
 
 
 def record(number, size=10):
@@ -105,8 +110,8 @@ def test_a_report_written_by_a_slot_that_died_before_the_key_was_cleared_counts_
 
 def test_a_line_is_alive_as_long_as_it_is_locked(tmp_path):
     line = Line.create(tmp_path / "s1.line", os.getpid())
-    view = LineView.attach(line.path)
-    other = LineView.attach(line.path)
+    view = attach(line)
+    other = attach(line)
     assert view.is_alive()
     assert other.is_alive()
     line.close()
@@ -118,7 +123,7 @@ def test_a_line_is_alive_as_long_as_it_is_locked(tmp_path):
 
 def test_a_forked_child_does_not_keep_its_parent_alive(tmp_path):
     line = Line.create(tmp_path / "s1.line", os.getpid())
-    view = LineView.attach(line.path)
+    view = attach(line)
     read_fd, write_fd = os.pipe()
     child = os.fork()
     if child == 0:
@@ -194,8 +199,8 @@ _steps = st.lists(
 @given(_steps)
 def test_the_ring_agrees_with_a_queue(tmp_path_factory, steps):
     line = Line.create(tmp_path_factory.mktemp("line") / "s1.line", os.getpid())
-    view = LineView.attach(line.path)
-    kept = deque()  # (number or None for too big, bytes taken), oldest first
+    view = attach(line)
+    kept: deque[tuple[int | None, int]] = deque()  # (number or None for too big, bytes taken), oldest first
     for number, (step, amount) in enumerate(steps):
         if step == "finish":
             data = record(number, amount)

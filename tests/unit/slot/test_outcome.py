@@ -73,7 +73,11 @@ def test_nothing_is_encoded_for_a_caller_who_ignores_the_result():
 
 
 def test_the_request_is_there_during_the_run_only():
-    report = run(lambda: [current_request().id, current_request().hostname])
+    def body():
+        request = current_request()
+        return [request.id, request.hostname] if request else None
+
+    report = run(body)
     assert decode_result(0, report.payload) == ["0000000000000007-3", "n"]
     assert current_request() is None
 

@@ -148,7 +148,8 @@ _steps = st.lists(
 def test_no_report_is_forgotten_before_it_is_settled(tmp_path_factory, steps):
     line = Line.create(tmp_path_factory.mktemp("line") / "s1.line", os.getpid())
     log = ReportLog(line)
-    heard, settled = {}, 0
+    heard: dict[int, int] = {}
+    settled = 0
     for step, amount in steps:
         if step == "add":
             add(log, line.next, amount)
