@@ -217,6 +217,7 @@ class Loop:
         drained, self.drained = self.drained, {}
         for cell in drained:
             cell.run(cell.drain)
+            self.drained.pop(cell, None)  # the flush itself is nothing to flush after
 
     def _run_actors(self) -> bool:
         """Handle signals and messages; return whether more wait."""

@@ -45,9 +45,10 @@ both = pytest.mark.parametrize("cls", [Doer, PinnedDoer])
 
 
 @pytest.fixture
-def context():
+def context(system):
     context = zmq.Context()
     yield context
+    system.shutdown()  # first: nobody but its loop may close an actor's socket
     context.destroy(linger=0)
 
 
