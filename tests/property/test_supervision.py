@@ -1,0 +1,157 @@
+"""The pure decisions of supervision agree with the obvious slow version."""
+
+from __future__ import annotations
+
+import itertools
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actorq.messages.reasons import KILLED, NORMAL, SHUTDOWN, Crashed, Shutdown
+from actorq.supervisor.backoff import Backoff
+from actorq.supervisor.graph import Cycle, sort_graph
+from actorq.supervisor.intensity import RestartWindow
+from actorq.supervisor.strategy import hard_edges, is_restarted, plan_restart, plan_retry
+
+
+@st.composite
+def dags(draw):
+    """Children in a topological order, each with hard edges to earlier ones."""
+    size = draw(st.integers(1, 9))
+    order = [f"c{n}" for n in draw(st.permutations(range(size)))]
+    edges = {
+        child: frozenset(draw(st.sets(st.sampled_from(order[:at]))) if at else ()) for at, child in enumerate(order)
+    }
+    return order, edges, draw(st.sampled_from(order))
+
+
+def reaches(edges, start, goal):
+    """Whether `start` needs `goal`, by trying every path."""
+    return any(next_ == goal or reaches(edges, next_, goal) for next_ in edges[start])
+
+
+@given(dags())
+def test_dependents_are_those_from_whom_a_path_leads_to_the_failed_one(graph):
+    order, edges, failed = graph
+    plan = plan_restart("dependents", order, failed, edges)
+    expected = [child for child in order if child == failed or reaches(edges, child, failed)]
+    assert list(plan.start) == expected
+    assert list(plan.stop) == [child for child in reversed(expected) if child != failed]
+
+
+@given(dags())
+def test_no_plan_starts_a_child_before_one_it_needs_or_stops_one_before_its_dependents(graph):
+    order, edges, failed = graph
+    for strategy in ("one_for_one", "one_for_all", "rest_for_one", "dependents"):
+        plan = plan_restart(strategy, order, failed, edges)
+        assert failed in plan.start
+        assert failed not in plan.stop
+        assert set(plan.stop) | {failed} == set(plan.start)
+        for sequence in (plan.start, plan.stop[::-1]):
+            for earlier, later in itertools.combinations(sequence, 2):
+                assert later not in edges[earlier]
+
+
+@given(dags())
+def test_otps_strategies_are_slices_of_the_order(graph):
+    order, edges, failed = graph
+    at = order.index(failed)
+    assert plan_restart("one_for_one", order, failed, edges).start == (failed,)
+    assert plan_restart("one_for_all", order, failed, edges).start == tuple(order)
+    assert plan_restart("rest_for_one", order, failed, edges).start == tuple(order[at:])
+
+
+@given(dags(), st.data())
+def test_a_retry_covers_the_rest_of_the_group_and_nobody_waits_without_a_reason(graph, data):
+    order, edges, failed = graph
+    for strategy in ("one_for_all", "rest_for_one", "dependents"):
+        group = plan_restart(strategy, order, failed, edges).start
+        second = data.draw(st.sampled_from(group))
+        after = group[group.index(second) :]
+        plan, unconcerned = plan_retry(strategy, group, second, edges)
+        if strategy == "one_for_all":
+            assert plan.start == group
+            assert set(plan.stop) == set(group) - {second}
+            continue
+        assert plan.stop == ()
+        assert plan.start[0] == second
+        assert sorted((*plan.start, *unconcerned)) == sorted(after)
+        if strategy == "dependents":
+            assert all(not reaches(edges, child, second) for child in unconcerned)
+            assert all(child == second or reaches(edges, child, second) for child in plan.start)
+        else:
+            assert unconcerned == ()
+
+
+@given(st.sets(st.text()), st.sets(st.text()))
+def test_edges_that_rebind_are_not_hard(requires, rebind):
+    assert hard_edges(requires, rebind) == {one for one in requires if one not in rebind}
+
+
+@given(
+    st.sampled_from(["permanent", "transient", "temporary"]),
+    st.sampled_from([NORMAL, SHUTDOWN, Shutdown("x"), KILLED, Crashed("E")]),
+)
+def test_who_is_restarted_is_otps_table(restart, reason):
+    clean = reason in (NORMAL, SHUTDOWN, Shutdown("x"))
+    assert is_restarted(restart, reason) == {"permanent": True, "transient": not clean, "temporary": False}[restart]
+
+
+moments = st.lists(st.integers(0, 1_000), max_size=30).map(sorted)
+
+
+@given(st.integers(0, 5), st.integers(1, 50), moments)
+def test_the_window_counts_what_counting_everything_would(intensity, period_s, at):
+    window = RestartWindow(intensity, float(period_s))
+    for index, now in enumerate(at):
+        window = window.add(now)
+        recent = [moment for moment in at[: index + 1] if moment >= now - period_s]
+        assert window.exceeded == (len(recent) > intensity)
+
+
+backoffs = st.builds(
+    lambda low, span, jitter: Backoff(min_s=low, max_s=low + span, jitter=jitter),
+    st.floats(0, 10),
+    st.floats(0, 100),
+    st.floats(0, 0.9),
+)
+
+
+@given(backoffs, st.integers(0, 200), st.floats(0, 1, exclude_max=True))
+def test_a_delay_stays_within_its_bounds_and_the_first_restart_comes_at_once(backoff, failures, random):
+    delay_s = backoff.delay_s(failures, lambda: random)
+    if failures <= 1:
+        assert delay_s == 0
+    else:
+        plain = min(backoff.max_s, backoff.min_s * 2.0 ** (failures - 2))
+        assert plain * (1 - backoff.jitter) - 1e-9 <= delay_s <= plain * (1 + backoff.jitter) + 1e-9
+
+
+@given(backoffs, st.integers(0, 200))
+def test_without_jitter_delays_never_shrink_while_a_child_keeps_failing(backoff, failures):
+    middle = lambda: 0.5
+    assert backoff.delay_s(failures, middle) <= backoff.delay_s(failures + 1, middle)
+
+
+@given(st.integers(0, 50), st.one_of(st.none(), st.floats(0, 100)), st.floats(0, 100))
+def test_failures_are_forgotten_after_enough_up_time(failures, up_s, reset_after_s):
+    counted = Backoff(reset_after_s=reset_after_s).failures_after(failures, up_s)
+    assert counted == (1 if up_s is not None and up_s >= reset_after_s else failures + 1)
+
+
+@given(st.dictionaries(st.sampled_from("abcdef"), st.sets(st.sampled_from("abcdef"))))
+def test_a_graph_is_sorted_exactly_if_some_permutation_of_it_would_do(wanted):
+    needs = {one: sorted(wanted.get(one, ())) for one in sorted({*wanted, *itertools.chain(*wanted.values())})}
+    fitting = [
+        order
+        for order in itertools.permutations(needs)
+        if all(order.index(other) < order.index(one) for one in needs for other in needs[one])
+    ]
+    try:
+        order = sort_graph(needs)
+    except Cycle as cycle:
+        assert fitting == []
+        assert cycle.path[0] == cycle.path[-1]
+        assert all(later in needs[earlier] for earlier, later in itertools.pairwise(cycle.path))
+    else:
+        assert tuple(order) == min(fitting), "the least order in which each comes after what it needs"
