@@ -238,7 +238,7 @@ class Store:
             raise self._locked("a regular file", "something else")
         if found.st_uid != os.geteuid():
             raise self._locked(f"a file of user {os.geteuid()}", f"one of user {found.st_uid}; run as that user")
-        if not os.access(self.path, os.R_OK | os.W_OK):
+        if not os.access(self.path, os.R_OK | os.W_OK, effective_ids=True):
             raise self._locked("a file that can be read and written", f"mode {stat.S_IMODE(found.st_mode):o}")
 
     def _make_private_file(self) -> None:

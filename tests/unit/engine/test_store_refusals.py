@@ -7,6 +7,8 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -250,11 +252,31 @@ def test_something_that_is_not_a_file_is_refused(tmp_path):
         open_store(tmp_path)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_an_unreadable_store_is_refused(home):
-    (home / "store.db").chmod(0)
-    with pytest.raises(StoreLocked, match="can be read and written"):
-        open_store(home)
+@pytest.fixture
+def plain_user():
+    """A folder of a user who isn't root, and this process acting as that user."""
+    folder = Path(tempfile.mkdtemp())  # not below tmp_path, which only its owner may enter
+    is_root = os.geteuid() == 0
+    if is_root:
+        os.chown(folder, 65534, 65534)
+        os.seteuid(65534)
+    yield folder
+    if is_root:
+        os.seteuid(0)
+    shutil.rmtree(folder)
+
+
+def test_an_unreadable_store_is_refused(plain_user):
+    open_store(plain_user)
+    (plain_user / "store.db").chmod(0)
+    with pytest.raises(StoreLocked, match="can be read and written at .*, got mode 0"):
+        open_store(plain_user)
+
+
+def test_a_folder_that_cannot_be_written_is_refused(plain_user):
+    plain_user.chmod(0o500)
+    with pytest.raises(StoreLocked, match="a folder that can be written"):
+        open_store(plain_user)
 
 
 def test_the_files_are_private(tmp_path):
