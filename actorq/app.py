@@ -12,7 +12,7 @@ import sys
 import threading
 import weakref
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, overload
 
 from actorq.client.loading import load_app
 from actorq.client.pipeline import Pipeline
@@ -23,7 +23,7 @@ from actorq.errors import ConfigError
 from actorq.messages.task import TaskMessage
 from actorq.results import CONFIRM_S, AsyncResult, EagerResult
 from actorq.tasks.request import current
-from actorq.tasks.sending import apply_call_options, find_expiry
+from actorq.tasks.sending import apply_call_options
 from actorq.tasks.task import SendPlan, Task
 from actorq.transport.paths import Home, find_home
 
@@ -77,7 +77,7 @@ class App:
         include: Iterable[str] = (),
         config: Mapping[str, Any] | object | None = None,
     ) -> None:
-        if not isinstance(name, str) or not name or "/" in name or name.startswith("."):
+        if not name or "/" in name or name.startswith("."):
             raise ConfigError(f"expected the application's name to be usable as a folder's name, got {name!r}")
         self.name = name
         self.conf = load_settings(config)
@@ -103,14 +103,16 @@ class App:
     def task(self, *, bind: Literal[True], **options: Unpack[TaskOptions]) -> _BoundDecorator: ...
     @overload
     def task(self, *, bind: Literal[False] = False, **options: Unpack[TaskOptions]) -> _Decorator: ...
-    def task(self, function: Any = None, /, **options: Any) -> Any:
+    def task(self, *function: Any, **options: Any) -> Any:
         """Make a function or a coroutine function a task; with or without options: `@app.task`, `@app.task(bind=True)`.
 
         Raises:
             TypeError, ValueError: an option is unknown or doesn't fit, or the name is taken by another function.
         """
-        if function is not None:
-            return self._define(function, options)
+        if len(function) > 1:
+            raise TypeError(f"expected one function, got {len(function)} positional arguments")
+        if function:
+            return self._define(function[0], options)
         return lambda function: self._define(function, options)
 
     def _define(self, function: Any, options: dict[str, Any]) -> Task[..., Any]:
@@ -288,7 +290,7 @@ class App:
         if session is not None:
             session.close(timeout, self._open)
 
-    def __enter__(self) -> App:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
@@ -309,7 +311,7 @@ class App:
             return name.rpartition(".")[0]
         return ""
 
-    def _forked(self) -> None:
+    def forget_parent(self) -> None:
         """In a forked child: nothing of the parent's may be used, not even its locks."""
         session, self._session = self._session, None
         self._lock = threading.Lock()
@@ -330,7 +332,6 @@ def find_module_name(thing: Any) -> str:
     return os.path.splitext(os.path.basename(path))[0] if path else name
 
 
-
 _apps: Final[weakref.WeakSet[App]] = weakref.WeakSet()
 
 
@@ -341,7 +342,7 @@ def _close_all() -> None:
 
 def _forget_all() -> None:
     for app in list(_apps):
-        app._forked()
+        app.forget_parent()
 
 
 atexit.register(_close_all)

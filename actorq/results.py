@@ -46,8 +46,8 @@ class AsyncResult(Generic[R]):
     def get(
         self,
         timeout: float | None = None,
-        propagate: bool = True,  # noqa: FBT001, FBT002  Celery's order
-        interval: float | None = None,  # noqa: ARG002  Celery's name; results are pushed, nothing is polled
+        propagate: bool = True,
+        interval: float | None = None,
         *,
         callback: Callable[[str, R], object] | None = None,
         disable_sync_subtasks: bool = True,
@@ -216,7 +216,7 @@ class EagerResult(Generic[R]):
         """The same as `state`."""
         return self.state
 
-    def get(self, timeout: float | None = None, propagate: bool = True) -> R:  # noqa: ARG002, FBT001, FBT002
+    def get(self, timeout: float | None = None, propagate: bool = True) -> R:
         """Return the value, or raise what the task raised."""
         if self.state != SUCCESS and propagate and isinstance(self.result, BaseException):
             raise self.result
@@ -242,8 +242,8 @@ class EagerResult(Generic[R]):
 
     def __await__(self) -> Generator[Any, None, R]:
         """Return the value like `get`."""
+        yield from ()
         return self.get()
-        yield
 
     def __repr__(self) -> str:
         return f"<EagerResult {self.id} {self.state}>"
@@ -265,5 +265,3 @@ def _end_of(error: Exception) -> str:
     if isinstance(error, TaskRevoked):
         return REVOKED
     return REJECTED if isinstance(error, (Reject, Ignore)) else FAILURE
-
-

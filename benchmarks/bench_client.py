@@ -6,6 +6,7 @@ Run it with `python benchmarks/bench_client.py [tasks]`; it prints microseconds 
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 import sys
@@ -68,7 +69,7 @@ def main(count: int) -> None:
         try:
             wait_until(lambda: app.home.rendezvous.exists(), 10)
             add.delay(1, 1).get(timeout=10)
-            flush = lambda: app.flush(60)  # noqa: E731
+            flush = functools.partial(app.flush, 60)
             measure("delay() in a loop, broker confirms", count, lambda: [add.delay(2, 3) for _ in range(count)], flush)
             measure("delay_many(), broker confirms", count, lambda: add.delay_many((2, 3) for _ in range(count)), flush)
             results = add.delay_many((2, 3) for _ in range(count))

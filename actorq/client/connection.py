@@ -87,21 +87,21 @@ class Connection:
         """
         wait_readable(self._wake_fd, timeout_s)
         frames = self._receive()
-        if len(frames) < FRAMES_PER_TURN and self._monitor.get(zmq.EVENTS) & zmq.POLLIN:
+        if len(frames) < FRAMES_PER_TURN and _is_readable(self._monitor):
             self._read_monitor()
         return frames
 
     def _receive(self) -> list[bytes]:
         # Reading EVENTS keeps the interpreter's lock; a `recv` that finds nothing would let it go and queue for it again.
         frames: list[bytes] = []
-        while len(frames) < FRAMES_PER_TURN and self._socket.get(zmq.EVENTS) & zmq.POLLIN:
+        while len(frames) < FRAMES_PER_TURN and _is_readable(self._socket):
             frames.append(self._socket.recv(zmq.DONTWAIT))
         return frames
 
     def _read_monitor(self) -> None:
         try:
             while True:
-                event, _ = _EVENT.unpack(self._monitor.recv_multipart(zmq.DONTWAIT)[0])
+                event = int(_EVENT.unpack(self._monitor.recv_multipart(zmq.DONTWAIT)[0])[0])
                 self.is_lost = self.is_lost or bool(event & _LOST)
         except zmq.Again:
             pass
@@ -114,6 +114,10 @@ def is_private(home: Home) -> bool:
     except OSError:
         return False
     return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o077
+
+
+def _is_readable(socket: zmq.Socket[bytes]) -> bool:
+    return bool(int(socket.get(zmq.EVENTS)) & zmq.POLLIN)
 
 
 def drain(fd: int) -> None:

@@ -24,6 +24,7 @@ from actorq.client.pace import Pace
 from actorq.client.questions import Confirmations, Questions
 from actorq.errors import ActorqError, BrokerUnavailable
 from actorq.log import get_logger
+from actorq.messages.ids import NUMBER_MASK
 from actorq.messages.wire import (
     BYE,
     HELLO,

@@ -81,7 +81,11 @@ def _get_attribute(module: ModuleType, path: str, spec: str) -> Any:
 def _describe(error: Exception, name: str) -> str:
     """Return one line: the exception, and the deepest line of the user's code that it came from."""
     text = f"{type(error).__name__}: {error}".splitlines()[0]
-    if isinstance(error, ModuleNotFoundError) and error.name and (name == error.name or name.startswith(error.name + ".")):
+    if (
+        isinstance(error, ModuleNotFoundError)
+        and error.name
+        and (name == error.name or name.startswith(error.name + "."))
+    ):
         return f"{text} (looked in {os.getcwd()} and sys.path)"
     if isinstance(error, SyntaxError):
         return f"{text.partition(' (')[0]} (at {error.filename}:{error.lineno})"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 import msgspec
 
@@ -61,7 +61,7 @@ class OrphanOutbox:
         while self._fds:
             os.close(self._fds.pop())
 
-    def __enter__(self) -> OrphanOutbox:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from actorq.messages.task import TaskMessage
     from actorq.transport.paths import Home
 
-__all__ = ["Outbox", "OrphanOutbox", "find_orphans", "holds", "read_outbox"]
+__all__ = ["OrphanOutbox", "Outbox", "find_orphans", "holds", "read_outbox"]
 
 log = get_logger(__name__)
 
@@ -154,7 +154,8 @@ class Outbox:
     def take(self, max_tasks: int, max_bytes: int) -> list[bytes]:
         """Move the oldest unsent records in flight and return them: at least one if there are any."""
         with self._lock:
-            unsent, taken, size = self._unsent, [], 0
+            taken: list[bytes] = []
+            unsent, size = self._unsent, 0
             while unsent and len(taken) < max_tasks:
                 size += len(unsent[0])
                 if taken and size > max_bytes:

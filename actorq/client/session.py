@@ -36,9 +36,7 @@ class Session:
 
     def __init__(self, home: Home, conf: Settings, hint: str = "") -> None:
         self.home = home
-        self.outbox = Outbox(
-            home, wake=self._wake, max_tasks=conf.outbox_max_tasks, max_bytes=conf.outbox_max_bytes
-        )
+        self.outbox = Outbox(home, wake=self._wake, max_tasks=conf.outbox_max_tasks, max_bytes=conf.outbox_max_bytes)
         self.inbox = Inbox(self._hurry, lambda: self.outbox.last)
         self.link = Link(home, self.outbox, self.inbox, hint)
         self.outbox_id = self.outbox.outbox_id

@@ -58,6 +58,6 @@ def decode_body(
         found = load(_decode_json, body, "the arguments of a task as json")
         return found
     loaded = load_pickle(body)
-    if not (isinstance(loaded, tuple) and len(loaded) == 2 and isinstance(loaded[0], tuple)):  # noqa: PLR2004
+    if not (isinstance(loaded, tuple) and len(loaded) == 2 and isinstance(loaded[0], tuple)):
         raise DecodeError(f"expected (args, kwargs) in a pickled body, got {type(loaded).__qualname__}")
     return loaded[0], dict(loaded[1])

@@ -62,7 +62,8 @@ def register_exception(cls: _E) -> _E:
     Raises:
         TypeError: it isn't a subclass of Exception.
     """
-    if not (isinstance(cls, type) and issubclass(cls, Exception)):
+    given: object = cls
+    if not (isinstance(given, type) and issubclass(given, Exception)):
         raise TypeError(f"expected a subclass of Exception, got {cls!r}")
     _registered[cls.__module__, cls.__qualname__] = cls
     return cls

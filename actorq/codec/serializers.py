@@ -61,7 +61,7 @@ def dump_pickle(value: Any, codec_id: int, where: str) -> bytes:
     """
     try:
         if codec_id == CLOUDPICKLE:
-            import cloudpickle  # noqa: PLC0415  50 ms that few applications need
+            import cloudpickle  # type: ignore[import-untyped] # noqa: PLC0415  50 ms that few applications need
 
             packed: bytes = cloudpickle.dumps(value, protocol=5)
             return packed

@@ -7,14 +7,14 @@ does nothing: calling it makes the interpreter check the arguments and word the 
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["compile_check"]
 
-_STAR = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
+_STAR: Final[dict[object, str]] = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
 
 
 def compile_check(function: Callable[..., Any], *, skip_first: bool) -> Callable[..., None] | None:

@@ -234,7 +234,9 @@ class Task(Generic[P, R]):
         retries: int = 0,
     ) -> EagerResult[R]:
         """Run the task here, retries included (at once), and return a result like `apply_async` would."""
-        result: EagerResult[R] = self.app.run_eagerly(self, tuple(args), dict(kwargs or {}), throw=throw, retries=retries)
+        result: EagerResult[R] = self.app.run_eagerly(
+            self, tuple(args), dict(kwargs or {}), throw=throw, retries=retries
+        )
         return result
 
     # -- inside a run -------------------------------------------------------------------------------------------------

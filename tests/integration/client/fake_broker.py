@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 import zmq
@@ -76,7 +76,7 @@ class FakeBroker:
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name="fake-broker", daemon=True)
 
-    def __enter__(self) -> FakeBroker:
+    def __enter__(self) -> Self:
         self.start()
         return self
 
@@ -185,8 +185,8 @@ class FakeBroker:
         if not self.pushes:
             return
         results, rest = self.store.results, []
-        for peer, outbox, low, high in self._watches:
-            found = []
+        for peer, outbox, first, high in self._watches:
+            found, low = [], first
             while low <= high and (record := results.get((outbox, low))) is not None:
                 found.append(record)
                 low += 1

@@ -122,8 +122,13 @@ def test_a_refusal_is_told_to_who_waits_and_the_task_is_kept(app, broker):
     with pytest.raises(StoreFull):
         result.confirm(5)
     broker.refuses = ("QueueFull", "500", 0.05)
-    wait_until(lambda: isinstance(app._session.link.refusal[1], QueueFull) and not isinstance(
-        app._session.link.refusal[1], StoreFull), what="the other refusal")
+    wait_until(
+        lambda: (
+            isinstance(app._session.link.refusal[1], QueueFull)
+            and not isinstance(app._session.link.refusal[1], StoreFull)
+        ),
+        what="the other refusal",
+    )
     with pytest.raises(QueueFull, match="limit of 500"):
         result.confirm(5)
     broker.refuses = None
@@ -189,7 +194,9 @@ def test_half_a_record_on_a_full_disk_is_cut_off_again(app, monkeypatch):
     add = app.tasks["tasks.add"]
     add.delay(1)
     real = os.write
-    monkeypatch.setattr(os, "write", lambda fd, data: real(fd, data[: len(data) // 2]) if len(data) > 8 else real(fd, data))
+    monkeypatch.setattr(
+        os, "write", lambda fd, data: real(fd, data[: len(data) // 2]) if len(data) > 8 else real(fd, data)
+    )
     with pytest.raises(StoreFull):
         add.delay(2)
     monkeypatch.setattr(os, "write", real)
@@ -247,8 +254,20 @@ def test_a_pipeline_without_a_node_says_so(app):
 def test_the_options_of_a_call_reach_the_broker(app, broker):
     due = datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=1)
     app.tasks["tasks.add"].apply_async(
-        (1,), {"y": 2}, task_id="chosen", eta=due, expires=7200, queue="slow", priority=7, serializer="json",
-        time_limit=9, soft_time_limit=5, ignore_result=True, max_deliveries=1, result_expires=60, confirm=True,
+        (1,),
+        {"y": 2},
+        task_id="chosen",
+        eta=due,
+        expires=7200,
+        queue="slow",
+        priority=7,
+        serializer="json",
+        time_limit=9,
+        soft_time_limit=5,
+        ignore_result=True,
+        max_deliveries=1,
+        result_expires=60,
+        confirm=True,
     )
     (message,) = broker.store.tasks.values()
     assert (message.alias, message.queue, message.priority, message.codec_id) == ("chosen", "slow", 7, 1)
