@@ -31,7 +31,7 @@ from actorq.transport.paths import Home, find_home
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["EXIT_CODES", "NodeOptions", "exit_code_of", "run_node"]
+__all__ = ["EXIT_CODES", "NodeOptions", "exit_code_of", "run_node", "wait_for_app"]
 
 log = get_logger(__name__)
 
@@ -84,7 +84,7 @@ def run_node(options: NodeOptions, say: Callable[[str], None]) -> int:
         # Imported while the zygote imports the application: on two processors, half the time to the first task.
         from actorq.node import node  # noqa: PLC0415
 
-        info = _wait_for_app(zygote)
+        info = wait_for_app(zygote)
         settings = load_settings(info.conf).replace("command line", options.settings)
         chosen = options.home or (None if options.broker else info.home)
         home = find_home(info.name, broker=options.broker, home=chosen).create()
@@ -99,7 +99,12 @@ def run_node(options: NodeOptions, say: Callable[[str], None]) -> int:
     return _serve(running, settings, signals)
 
 
-def _wait_for_app(zygote: ZygoteProcess) -> AppInfo:
+def wait_for_app(zygote: ZygoteProcess) -> AppInfo:
+    """Wait until the zygote has imported the application, and return what is known of it.
+
+    Raises:
+        ConfigError: it can't be imported.
+    """
     give_up_at = time.monotonic() + IMPORT_DEADLINE_S
     while time.monotonic() < give_up_at:
         select.select([zygote.fileno()], [], [], 1.0)

@@ -1,0 +1,106 @@
+"""A crash of any component restarts it and its dependents; running task code isn't touched and nothing is lost."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from actorq import App
+from actorq.actors import ActorRef
+from actorq.config import Settings
+from actorq.messages.reasons import Crashed
+from actorq.node import components, launch
+from actorq.node import node as node_module
+from actorq.node.node import Node
+from actorq.slot.zygote_process import ZygoteProcess
+from actorq.testing.wait import wait_until
+from tests.nodes import home_of
+
+LONG = os.environ.get("ACTORQ_CHAOS") == "long"
+ROUNDS = 1_000 if LONG else 40
+COMPONENTS = (
+    *("store", "broker", "timers", "outboxes", "janitor", "link", "control", "membership"),
+    *("zygote", "slots", "sizer", "pool"),
+)
+
+pytestmark = pytest.mark.timeout(1200 if LONG else 180)
+
+
+@pytest.fixture
+def node(folder: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Node]:
+    """A node in this process, whose supervisors put up with any number of crashes."""
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+    for module in (components, node_module):
+        for name in ("ROOT_INTENSITY", "POOL_INTENSITY"):
+            if hasattr(module, name):
+                monkeypatch.setattr(module, name, 10**6)
+    zygote = ZygoteProcess("tasks")
+    zygote.start()
+    info = launch.wait_for_app(zygote)
+    running = Node(home_of(home).create(), Settings(concurrency=2), info, "node@test", zygote)
+    running.start()
+    yield running
+    running.stop()
+    wait_until(lambda: running.has_ended, 20, "the node to end")
+    assert running.finish() == 0
+
+
+@pytest.fixture
+def app(home: Path) -> Iterator[App]:
+    with App("shop", home=home) as client:
+        yield client
+
+
+def crash(node: Node, name: str) -> None:
+    """End an actor as a bug of its own would, and wait until another bears its name."""
+    before = find(node, name)
+    before.cell.exit(None, Crashed("InjectedError", "for a test"))
+    wait_until(lambda: not before.is_alive(), 10, f"{name} to end")
+    wait_until(lambda: (now := node.system.whereis(name)) is not None and now.id != before.id, 20, f"{name} to be back")
+
+
+def find(node: Node, name: str) -> ActorRef[object]:
+    wait_until(lambda: node.system.whereis(name) is not None, 20, f"{name} to be there")
+    ref = node.system.whereis(name)
+    assert ref is not None
+    return ref
+
+
+@pytest.mark.parametrize("name", COMPONENTS)
+def test_a_crashed_component_comes_back_and_the_running_task_goes_on(node: Node, app: App, name: str) -> None:
+    long = app.send_task("tasks.nap", [1.5])
+    wait_until(lambda: long.state == "STARTED", 20, "the task to start")
+    (pid,) = [each["pid"] for each in app.ask("status")["slots"] if each["active"]]
+    crash(node, name)
+    quick = [app.send_task("tasks.add", [number, 1]) for number in range(50)]
+    assert [each.get(timeout=30) for each in quick] == list(range(1, 51))
+    assert long.get(timeout=30) == pid, "the task ran to its end where it was"
+    assert app.ask("ping", timeout=10.0)
+    wait_until(lambda: len(node.roster.processes) == 2, 10, "two slots")
+
+
+def test_restarts_leave_nothing_behind(node: Node, app: App) -> None:
+    for name in COMPONENTS:
+        crash(node, name)
+    app.send_task("tasks.add", [1, 1]).get(timeout=30)
+    me = psutil.Process()
+    before = (me.num_threads(), me.num_fds(), len(me.children(recursive=True)))
+    for place in range(ROUNDS):
+        crash(node, COMPONENTS[place % len(COMPONENTS)])
+    for place in range(ROUNDS):
+        wait_until(lambda: node.roster.processes.get(place % 2) is not None, 20, "the slot to be there")  # noqa: B023
+        process = node.roster.processes[place % 2]
+        process.kill()
+        wait_until(lambda: node.roster.processes.get(place % 2) not in (None, process), 20, "another slot")  # noqa: B023
+    assert app.send_task("tasks.add", [1, 1]).get(timeout=30) == 2
+    wait_until(
+        lambda: (me.num_threads(), me.num_fds(), len(me.children(recursive=True))) <= before,
+        20,
+        f"no more threads, descriptors, processes than before, {before}",
+    )
+    assert len(list(app.home.runtime.glob("*.sock"))) == 1
+    wait_until(lambda: len(list(app.home.lines.glob("*.line"))) == 2, 10, "the lines of the dead to be cleared away")
