@@ -8,8 +8,8 @@ The invariant: every lease with a deadline has an entry in the heap at or before
 
 from __future__ import annotations
 
-from heapq import heappop, heappush
-from typing import TYPE_CHECKING
+from heapq import heapify, heappop, heappush
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 __all__ = ["Lease", "LeaseBook"]
+
+HEAP_SLACK: Final = 10_000  # outdated entries that aren't worth cleaning up; a settled lease leaves one behind
 
 
 class Lease(msgspec.Struct, gc=False):
@@ -46,6 +48,8 @@ class LeaseBook:
         self.by_key[key] = lease
         if lease.deadline is not None:
             heappush(self._heap, (lease.deadline, key, lease.token))
+            if len(self._heap) > HEAP_SLACK + 2 * len(self.by_key):
+                self._drop_outdated()
 
     def extend(self, leases: Iterable[tuple[int, int]], deadline: float) -> list[int]:
         """Set the deadline of leases given as `(key, token)`; return the keys not leased under that token."""
@@ -89,3 +93,10 @@ class LeaseBook:
         """Forget all leases."""
         self.by_key.clear()
         self._heap.clear()
+
+    def _drop_outdated(self) -> None:
+        """Rebuild the heap from the leases there are, so that quick tasks under long leases don't fill the memory."""
+        self._heap = [
+            (lease.deadline, key, lease.token) for key, lease in self.by_key.items() if lease.deadline is not None
+        ]
+        heapify(self._heap)

@@ -35,7 +35,7 @@ APPLICATION_ID: Final = 0x61637471  # "actq"
 SCHEMA_VERSION: Final = 1  # raised when a version before can't use the tables
 ARRIVAL_BITS: Final = 44  # 1.7e13 tasks over the life of a store; leaves 19 bits for lanes
 ARRIVAL_MASK: Final = (1 << ARRIVAL_BITS) - 1
-CHUNKS: Final = (128, 32, 8, 1)  # rows per statement; the largest that fits goes first
+CHUNKS: Final = (256, 64, 16, 4, 1)  # rows per statement; the largest that fits goes first
 RUN_LENGTH: Final = 8  # from so many consecutive keys on, deleting a range is quicker than a list
 
 SCHEMA: Final = f"""

@@ -269,7 +269,7 @@ def plain_user():
 def test_an_unreadable_store_is_refused(plain_user):
     open_store(plain_user)
     (plain_user / "store.db").chmod(0)
-    with pytest.raises(StoreLocked, match="can be read and written at .*, got mode 0"):
+    with pytest.raises(StoreLocked, match=r"can be read and written at .*, got mode 0"):
         open_store(plain_user)
 
 
