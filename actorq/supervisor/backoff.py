@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NO_BACKOFF", "Backoff"]
 
-MAX_DOUBLINGS: Final = 60  # 2**60 × any min_s is beyond any max_s; keeps the power finite
+MAX_DOUBLINGS: Final = 1_000  # keeps the power finite; any max_s is reached long before
 
 
 @dataclass(frozen=True, slots=True)

@@ -289,7 +289,7 @@ class Asker(Actor):
     def init(self):
         self.outcomes = []
 
-    def start(self, ref, message, timeout_s):
+    def begin(self, ref, message, timeout_s):
         self.ask_then(ref, message, timeout_s, self.outcomes.append)
 
     def peek(self):
@@ -308,19 +308,19 @@ def _outcome(asker):
 
 
 def test_ask_then_brings_the_answer_as_a_message(echo, asker):
-    asker.start(echo, Ping(), 5).get()
+    asker.begin(echo, Ping(), 5).get()
     assert _outcome(asker).get() == 1
 
 
 def test_ask_then_brings_what_the_other_raised(echo, asker):
-    asker.start(echo, 7, 5).get()
+    asker.begin(echo, 7, 5).get()
     assert isinstance(_outcome(asker).error, Refusal)
 
 
 def test_ask_then_brings_a_timeout_and_no_second_outcome(system, asker):
     gate = threading.Event()
     other = system.spawn(PinnedEcho)
-    asker.start(other, Hang(gate), 0.02).get()
+    asker.begin(other, Hang(gate), 0.02).get()
     assert isinstance(_outcome(asker).error, AskTimeout)
     gate.set()
     assert other.ask(Ping()) == 1
@@ -329,9 +329,9 @@ def test_ask_then_brings_a_timeout_and_no_second_outcome(system, asker):
 
 def test_ask_then_to_the_dead_and_to_nobody_fails_at_once(echo, asker, system):
     system.kill(echo)
-    asker.start(echo, Ping(), 60).get()
+    asker.begin(echo, Ping(), 60).get()
     assert isinstance(_outcome(asker).error, ActorDead)
-    asker.start(system.ref("nobody here"), Ping(), 60).get()
+    asker.begin(system.ref("nobody here"), Ping(), 60).get()
     wait_until(lambda: len(asker.peek().get()) == 2)
 
 

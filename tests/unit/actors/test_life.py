@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import pykka
 import pytest
@@ -14,7 +15,7 @@ from actorq.testing.wait import wait_until
 
 
 class Plain(Actor):
-    def init(self, log=None):
+    def init(self, log=None, **_):
         self.log = [] if log is None else log
 
     def terminate(self, reason):
@@ -46,6 +47,10 @@ class Watcher(Plain):
         self.log.append((monitor_id, ref, reason))
 
 
+def log_of(ref):
+    return ref.proxy().log.get()
+
+
 both = pytest.mark.parametrize("cls", [Plain, Pinned])
 
 
@@ -56,8 +61,8 @@ both = pytest.mark.parametrize("cls", [Plain, Pinned])
 def test_init_runs_in_the_actors_own_context_not_in_the_callers(system, cls):
     threads = []
 
-    class Where(cls):
-        def init(self):
+    class Where(cls):  # type: ignore[valid-type,misc]
+        def init(self, **_):
             threads.append(threading.get_ident())
 
     system.spawn(Where)
@@ -66,8 +71,8 @@ def test_init_runs_in_the_actors_own_context_not_in_the_callers(system, cls):
 
 @both
 def test_spawn_raises_what_init_raised_and_leaves_nothing(system, cls):
-    class Broken(cls):
-        def init(self):
+    class Broken(cls):  # type: ignore[valid-type,misc]
+        def init(self, **_):
             raise LookupError("no such thing")
 
     with structlog.testing.capture_logs() as logs, pytest.raises(LookupError, match="no such thing"):
@@ -79,8 +84,8 @@ def test_spawn_raises_what_init_raised_and_leaves_nothing(system, cls):
 
 @both
 def test_an_ignored_start_comes_back_as_a_dead_ref(system, cls):
-    class Idle(cls):
-        def init(self):
+    class Idle(cls):  # type: ignore[valid-type,misc]
+        def init(self, **_):
             return IGNORE
 
     ref = system.spawn(Idle, name="idle")
@@ -92,7 +97,7 @@ def test_messages_sent_before_init_returned_are_handled_after_it(system):
     gate = threading.Event()
 
     class Slow(Pinned):
-        def init(self):
+        def init(self, **_):  # type: ignore[override]
             gate.wait(5)
             self.ready = True
 
@@ -113,8 +118,8 @@ def test_an_actor_killed_during_init_never_confirms(system, cls):
     gate, entered = threading.Event(), threading.Event()
     errors = []
 
-    class Slow(cls):
-        def init(self):
+    class Slow(cls):  # type: ignore[valid-type,misc]
+        def init(self, **_):
             entered.set()
             gate.wait(5)
 
@@ -163,10 +168,10 @@ def test_a_taken_name_is_refused_and_names_its_bearer(system):
     assert caught.value.ref == ref
 
 
-WAYS_TO_DIE = {
-    "normal": lambda system, ref: ref.proxy().end(NORMAL),
-    "crash": lambda system, ref: ref.proxy().crash(),
-    "stop": lambda system, ref: ref.stop(),
+WAYS_TO_DIE: dict[str, Any] = {
+    "normal": lambda _, ref: ref.proxy().end(NORMAL),
+    "crash": lambda _, ref: ref.proxy().crash(),
+    "stop": lambda _, ref: ref.stop(),
     "exit signal": lambda system, ref: system.exit(ref, SHUTDOWN),
     "kill": lambda system, ref: system.kill(ref),
 }
@@ -177,10 +182,14 @@ WAYS_TO_DIE = {
 def test_a_name_is_free_before_anybody_hears_of_the_end(system, cls, way):
     for _ in range(5):
         ref = system.spawn(cls, name="one")
-        free = []
-        ref.watch(lambda *_, free=free: free.append(system.whereis("one") is None))
+        free: list[bool] = []
+
+        def note(*_, free=free):
+            free.append(system.whereis("one") is None)
+
+        ref.watch(note)
         WAYS_TO_DIE[way](system, ref)
-        wait_until(lambda free=free: free)
+        wait_until(free.__len__)
         assert free == [True]
 
 
@@ -189,7 +198,7 @@ def test_a_name_is_free_before_anybody_hears_of_the_end(system, cls, way):
 
 @both
 def test_terminate_gets_the_reason(system, cls):
-    log = []
+    log: list[Any] = []
     system.exit(system.spawn(cls, log), Shutdown("tidy"))
     wait_until(lambda: log)
     assert log == [Shutdown("tidy")]
@@ -278,14 +287,14 @@ def test_a_normal_end_leaves_linked_actors_alone(system):
     first.proxy().do(lambda actor: actor.link(second)).get()
     first.proxy().end.defer(NORMAL)
     system.wait_down(first)
-    assert second.proxy().do(lambda actor: 1).get() == 1
+    assert second.proxy().do(lambda actor: actor.log).get() == []
 
 
 def test_trapping_turns_the_end_of_a_linked_actor_into_a_message(system):
     first, second = system.spawn(Trapper), system.spawn(Plain)
     first.proxy().do(lambda actor: actor.link(second)).get()
     second.proxy().end.defer(NORMAL)
-    wait_until(lambda: first.proxy().log.get())
+    wait_until(lambda: log_of(first))
     assert first.proxy().log.get() == [("exit", second, NORMAL)]
 
 
@@ -294,7 +303,7 @@ def test_kill_cannot_be_trapped_and_peers_see_killed(system):
     first.proxy().do(lambda actor: actor.link(second)).get()
     first.proxy().do(lambda actor: actor.exit(second, KILL)).get()
     assert not second.is_alive()
-    wait_until(lambda: first.proxy().log.get())
+    wait_until(lambda: log_of(first))
     assert first.proxy().log.get() == [("exit", second, KILLED)]
 
 
@@ -302,7 +311,7 @@ def test_linking_to_the_dead_is_an_exit_with_noproc(system):
     first, second = system.spawn(Trapper), system.spawn(Plain)
     system.kill(second)
     first.proxy().do(lambda actor: actor.link(second)).get()
-    wait_until(lambda: first.proxy().log.get())
+    wait_until(lambda: log_of(first))
     assert first.proxy().log.get() == [("exit", second, NOPROC)]
 
 
@@ -314,7 +323,7 @@ def test_nothing_of_the_others_end_arrives_after_unlink(system):
 
     first, second = system.spawn(Trapper), system.spawn(Plain)
     first.proxy().do(part).get()
-    assert first.proxy().do(lambda actor: list(actor.log)).get() == []
+    assert first.proxy().do(lambda actor: [*actor.log]).get() == []
 
 
 def test_an_actor_spawned_with_a_link_dies_with_its_parent(system):
@@ -351,7 +360,7 @@ def test_no_down_arrives_after_demonitor(system):
 
     watcher, target = system.spawn(Watcher), system.spawn(Plain)
     watcher.proxy().do(part).get()
-    assert watcher.proxy().do(lambda actor: list(actor.log)).get() == []
+    assert watcher.proxy().do(lambda actor: [*actor.log]).get() == []
 
 
 def test_a_dead_watcher_leaves_nothing_in_the_watched(system):
@@ -396,6 +405,7 @@ def test_shutdown_kills_and_reports_what_does_not_end():
 
     ref = system.spawn(Stubborn)
     thread = next(iter(system.loops())).thread
+    assert thread is not None
     with structlog.testing.capture_logs() as logs:
         system.shutdown(timeout_s=0.05)
     assert not ref.is_alive()

@@ -10,12 +10,13 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog.testing
 import zmq
 
-from actorq.actors import Actor, System
+from actorq.actors import Actor, ActorRef, System
 from actorq.messages.reasons import KILLED, SHUTDOWN
 from actorq.testing.clock import FakeClock
 from actorq.testing.wait import wait_until
@@ -30,8 +31,8 @@ class Doer(Actor):
     def init(self):
         self.log = []
 
-    def do(self, function):
-        return function(self)
+    def do(self, function, *args):
+        return function(self, *args)
 
     def on_str(self, message):
         self.log.append(message)
@@ -74,15 +75,14 @@ def test_a_cancelled_timer_does_not_fire(system):
         assert not timer.active
 
     proxy.do(order).get()
-    wait_until(lambda: proxy.log.get())
-    assert proxy.log.get() == ["later"]
+    wait_until(lambda: proxy.log.get() == ["later"])
 
 
 def test_an_interval_repeats_until_it_is_cancelled(system):
     proxy = system.spawn(Doer).proxy()
     timer = proxy.do(lambda a: a.timers.every(0.001, "tick")).get()
     wait_until(lambda: len(proxy.log.get()) >= 5)
-    proxy.do(lambda a: timer.cancel()).get()
+    proxy.do(lambda _: timer.cancel()).get()
     count = len(proxy.log.get())
     proxy.do(lambda a: a.timers.after(0.01, "end")).get()
     wait_until(lambda: "end" in proxy.log.get())
@@ -116,7 +116,7 @@ def test_timers_end_with_their_actor_and_cancelled_ones_are_swept_out(system):
 
 
 def test_timers_and_sockets_belong_to_the_actors_own_thread(system):
-    holder = []
+    holder: list[Doer] = []
     system.spawn(Doer).proxy().do(holder.append).get()
     for use in (lambda a: a.timers.after(1, "x"), lambda a: a.sockets.add_fd(0, lambda: None)):
         with pytest.raises(RuntimeError, match="got another thread"):
@@ -127,7 +127,7 @@ def test_timers_and_sockets_belong_to_the_actors_own_thread(system):
 
 
 class Puller(PinnedDoer):
-    def init(self, context, endpoint):
+    def init(self, context, endpoint):  # type: ignore[override]
         super().init()
         self.threads = set()
         socket = context.socket(zmq.PULL)
@@ -234,6 +234,7 @@ def test_a_pidfd_tells_of_the_end_of_a_process(system):
     process.send_signal(signal.SIGKILL)
     wait_until(lambda: proxy.log.get() == ["ended"])
     process.wait()
+    assert process.stdin is not None
     process.stdin.close()
 
 
@@ -288,8 +289,7 @@ def test_on_drained_comes_once_after_the_mailbox_was_emptied(system, pinned):
     for number in range(50):
         ref.tell(number)
     gate.set()
-    wait_until(lambda: ref.proxy().batches.get())
-    assert ref.proxy().batches.get() == [50]
+    wait_until(lambda: ref.proxy().batches.get() == [50])
 
 
 def test_on_drained_comes_after_a_bounded_number_of_items_in_a_flood(system):
@@ -311,7 +311,7 @@ def test_on_drained_follows_frames_and_timers_and_never_an_idle_loop(system, con
             super().init()
             socket = context.socket(zmq.PULL)
             socket.bind("inproc://drained")
-            self.sockets.add(socket, lambda frames: self.on_int(0))
+            self.sockets.add(socket, lambda _: self.on_int(0))
 
     ref = system.spawn(Frames)
     with context.socket(zmq.PUSH) as push:
@@ -360,7 +360,12 @@ def test_a_flooded_actor_does_not_starve_its_neighbours_timers_or_sockets(system
         flooder.tell(number)
     fd = os.eventfd(1, os.EFD_NONBLOCK)
     proxy = system.spawn(Doer).proxy()
-    proxy.do(lambda a: (a.timers.after(0.001, "timer"), a.sockets.add_fd(fd, lambda: os.eventfd_read(fd) and a.log.append("fd"), close=True))).get()
+    proxy.do(
+        lambda a: (
+            a.timers.after(0.001, "timer"),
+            a.sockets.add_fd(fd, lambda: os.eventfd_read(fd) and a.log.append("fd"), close=True),
+        )
+    ).get()
     wait_until(lambda: sorted(proxy.log.get()) == ["fd", "timer"])
 
 
@@ -368,7 +373,7 @@ def test_a_flood_ends_with_the_system():
     before = threading.active_count()
     system = System("flooded")
     for cls in (Flooder, type("F", (Flooder,), {"pinned": True})):
-        ref = system.spawn(cls)
+        ref: ActorRef[Any] = system.spawn(cls)
         for number in range(1_000):
             ref.tell(number)
     system.shutdown(2.0)
@@ -400,7 +405,7 @@ def test_refs_of_the_dead_hold_no_descriptor(system):
 def test_a_stuck_loop_shows_and_an_idle_one_does_not(system):
     gate = threading.Event()
     idle, stuck = system.spawn(PinnedDoer), system.spawn(PinnedDoer)
-    stuck.proxy().do.defer(lambda a: gate.wait(5))
+    stuck.proxy().do.defer(lambda _: gate.wait(5))
     wait_until(lambda: stuck.cell.loop.stuck_for_s() > 0.02)
     assert idle.cell.loop.stuck_for_s() == 0.0
     gate.set()

@@ -31,6 +31,7 @@ from actorq.supervisor import (
 )
 from actorq.supervisor.spec import BadSignificant
 from actorq.testing.wait import wait_until
+from tests.unit.supervisor.members import Member, PinnedMember
 
 
 def crash(_):
@@ -130,17 +131,17 @@ def test_counts_tell_specs_active_supervisors_and_workers(harness):
     assert (counts.specs, counts.active, counts.supervisors, counts.workers) == (3, 2, 1, 2)
 
 
-def test_a_taken_name_is_a_start_error(harness, system, members):
-    system.spawn(members[0], "x", [], name="taken")
+def test_a_taken_name_is_a_start_error(harness, system):
+    system.spawn(Member, "x", [], name="taken")
     harness.start()
     with pytest.raises(ChildStartFailed, match="taken"):
         harness.ref.ask(StartChild(harness.spec("a", name="taken")))
 
 
-def test_administration_after_a_shutdown_began_fails_at_once(harness, system, members):
+def test_administration_after_a_shutdown_began_fails_at_once(harness, system):
     gate = threading.Event()
 
-    class Slow(members[1]):
+    class Slow(PinnedMember):
         def terminate(self, reason):
             gate.wait(10)
 
@@ -236,10 +237,10 @@ def test_significant_dynamic_children_are_rejected(harness, dynamic):
         dynamic().ask(StartChild(harness.spec("a", restart="transient", significant=True)))
 
 
-def test_dynamic_children_stop_in_parallel_under_one_timer(harness, dynamic, system, members):
+def test_dynamic_children_stop_in_parallel_under_one_timer(harness, dynamic, system):
     gate = threading.Event()
 
-    class Deaf(members[1]):
+    class Deaf(PinnedMember):
         def terminate(self, reason):
             gate.wait(10)
 
@@ -253,10 +254,12 @@ def test_dynamic_children_stop_in_parallel_under_one_timer(harness, dynamic, sys
     gate.set()
 
 
-def test_dynamic_children_start_in_parallel(harness, dynamic, members):
+def test_dynamic_children_start_in_parallel(harness, dynamic):
     gate = threading.Event()
     top = dynamic()
-    slow = top.ask(StartChild(harness.spec("slow", cls=members[1], plan=[lambda _: gate.wait(10) and None])), block=False)
+    slow = top.ask(
+        StartChild(harness.spec("slow", cls=PinnedMember, plan=[lambda _: gate.wait(10) and None])), block=False
+    )
     assert top.ask(StartChild(harness.spec("quick"))).is_alive()
     gate.set()
     assert slow.get().is_alive()

@@ -22,7 +22,15 @@ def ids(specs):
 
 
 def test_components_come_after_what_they_need_with_the_id_as_tie_break():
-    specs = plan_graph([part("pool", requires=("broker",)), part("zoo"), part("broker", requires=("store",)), part("store"), part("ant")])
+    specs = plan_graph(
+        [
+            part("pool", requires=("broker",)),
+            part("zoo"),
+            part("broker", requires=("store",)),
+            part("store"),
+            part("ant"),
+        ]
+    )
     assert ids(specs) == ["ant", "store", "broker", "pool", "zoo"]
 
 

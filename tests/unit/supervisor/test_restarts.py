@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import pytest
 import structlog.testing
@@ -11,6 +12,7 @@ from actorq.actors import IGNORE, ActorDead, Exit
 from actorq.messages.reasons import KILLED, NORMAL, SHUTDOWN, Crashed, Shutdown
 from actorq.supervisor import Backoff, ChildStartFailed, RestartChild, StartChild, TerminateChild, Tree
 from actorq.testing.wait import wait_until
+from tests.unit.supervisor.members import Member, PinnedMember
 
 
 def crash(_):
@@ -114,7 +116,7 @@ def test_a_start_error_stops_those_that_are_up_in_reverse_and_is_raised_as_it_wa
 
 
 @pytest.mark.parametrize("position", range(4))
-def test_a_kill_of_the_supervisor_at_each_step_of_its_start_leaves_nothing(harness, system, position, members):
+def test_a_kill_of_the_supervisor_at_each_step_of_its_start_leaves_nothing(harness, system, position):
     gate, entered = threading.Event(), threading.Event()
 
     def hold(_):
@@ -122,7 +124,7 @@ def test_a_kill_of_the_supervisor_at_each_step_of_its_start_leaves_nothing(harne
         gate.wait(5)
 
     ids = ["z", "a", "m", "k"]
-    specs = [harness.spec(id, cls=members[1], plan=[hold] if at == position else None) for at, id in enumerate(ids)]
+    specs = [harness.spec(id, cls=PinnedMember, plan=[hold] if at == position else None) for at, id in enumerate(ids)]
     errors = []
 
     def start():
@@ -142,17 +144,19 @@ def test_a_kill_of_the_supervisor_at_each_step_of_its_start_leaves_nothing(harne
     assert harness.journal.starts() == ids[: position + 1]
 
 
-def test_a_child_that_is_killed_while_it_starts_is_a_start_error_not_a_restart(harness, members):
+def test_a_child_that_is_killed_while_it_starts_is_a_start_error_not_a_restart(harness):
     def kill_me(actor):
         actor._cell.kill()
 
     with pytest.raises(ActorDead):
-        harness.start(harness.spec("a"), harness.spec("bad", plan=[kill_me], cls=members[1]))
+        harness.start(harness.spec("a"), harness.spec("bad", plan=[kill_me], cls=PinnedMember))
     assert harness.journal.starts() == ["a", "bad"]
 
 
 def test_an_ignored_child_keeps_its_spec_and_can_be_started_later_one_after_the_other(harness):
-    ignore = lambda _: IGNORE
+    def ignore(_):
+        return IGNORE
+
     harness.start(
         harness.spec("store", plan=[ignore, ignore]),
         harness.spec("broker", plan=[ignore], requires=("store",)),
@@ -300,10 +304,10 @@ def test_a_parked_component_is_tried_again_and_takes_those_that_waited_with_it(h
     assert harness.journal.starts() == ["extra", "extra", "needs"]
 
 
-def test_dependents_that_rebind_stay_up_and_are_told(system, harness, members):
-    told = []
+def test_dependents_that_rebind_stay_up_and_are_told(system, harness):
+    told: list[tuple[Any, ...]] = []
 
-    class Rebinder(members[0]):
+    class Rebinder(Member):
         def on_provider_down(self, message):
             told.append(("down", message.id))
 
@@ -324,10 +328,10 @@ def test_dependents_that_rebind_stay_up_and_are_told(system, harness, members):
 # -- stopping --------------------------------------------------------------------------------------------------------------
 
 
-def test_a_child_that_ignores_its_stop_is_killed_when_its_time_is_up(harness, system, members):
+def test_a_child_that_ignores_its_stop_is_killed_when_its_time_is_up(harness, system):
     gate = threading.Event()
 
-    class Deaf(members[1]):
+    class Deaf(PinnedMember):
         def terminate(self, reason):
             gate.wait(10)
 
@@ -360,8 +364,8 @@ def test_a_child_that_unlinked_itself_can_neither_hang_its_supervisor_nor_die_un
     assert system.wait_down(harness.ref, 2) == SHUTDOWN
 
 
-def test_a_child_that_crashes_while_stopping_is_reported_and_the_stop_goes_on(harness, system, members):
-    class Clumsy(members[0]):
+def test_a_child_that_crashes_while_stopping_is_reported_and_the_stop_goes_on(harness, system):
+    class Clumsy(Member):
         def terminate(self, reason):
             super().terminate(reason)
             raise OSError("while stopping")
@@ -387,19 +391,19 @@ def test_twelve_children_that_end_by_themselves_during_the_stop_change_nothing(h
     assert [info.class_name for info in system.actors()] == []
 
 
-def test_the_exit_of_a_stranger_is_ignored(harness, system, members):
+def test_the_exit_of_a_stranger_is_ignored(harness, system):
     harness.start(harness.spec("a"))
-    stranger = system.spawn(members[0], "stranger", [])
+    stranger = system.spawn(Member, "stranger", [])
     top = harness.ref
     stranger.proxy().do(lambda actor: (actor.link(top), actor.exit(top, Crashed("Odd")))).get()
     system.kill(stranger)
     assert harness.state("a") == "up"
 
 
-def test_a_supervisor_answers_while_a_child_is_slow_to_start_and_a_shutdown_pre_empts(harness, system, members):
+def test_a_supervisor_answers_while_a_child_is_slow_to_start_and_a_shutdown_pre_empts(harness, system):
     gate = threading.Event()
     harness.start(harness.spec("a"))
-    slow = harness.spec("slow", cls=members[1], plan=[lambda _: gate.wait(10) and None], shutdown=0.02)
+    slow = harness.spec("slow", cls=PinnedMember, plan=[lambda _: gate.wait(10) and None], shutdown=0.02)
     pending = harness.ref.ask(StartChild(slow), block=False, timeout=10)
     wait_until(lambda: harness.state("slow") == "starting")
     assert harness.state("a") == "up"
@@ -410,10 +414,10 @@ def test_a_supervisor_answers_while_a_child_is_slow_to_start_and_a_shutdown_pre_
     gate.set()
 
 
-def test_a_supervisor_answers_while_a_child_is_slow_to_stop(harness, members):
+def test_a_supervisor_answers_while_a_child_is_slow_to_stop(harness):
     gate = threading.Event()
 
-    class Slow(members[1]):
+    class Slow(PinnedMember):
         def terminate(self, reason):
             gate.wait(10)
 
@@ -443,7 +447,8 @@ def test_endless_failing_restarts_leave_the_supervisor_answering_and_stoppable(h
 
 def test_a_shutdown_ends_endless_failing_restarts(harness, system):
     harness.start(
-        harness.spec("bad", plan=[None] + [fail] * 1_000_000, backoff=Backoff(min_s=0.0, max_s=0.0)), intensity=1_000_000
+        harness.spec("bad", plan=[None] + [fail] * 1_000_000, backoff=Backoff(min_s=0.0, max_s=0.0)),
+        intensity=1_000_000,
     )
     harness.end("bad", crash)
     wait_until(lambda: len(harness.journal) > 50, what="many retries")
@@ -477,8 +482,8 @@ def test_all_significant_waits_for_the_last_one_and_ends_by_the_api_do_not_count
 # -- the tree ----------------------------------------------------------------------------------------------------------------
 
 
-def test_the_tree_shows_states_restarts_facts_and_last_errors(harness, members):
-    class Told(members[0]):
+def test_the_tree_shows_states_restarts_facts_and_last_errors(harness):
+    class Told(Member):
         def describe(self):
             return {"fact": 1}
 
@@ -493,9 +498,9 @@ def test_the_tree_shows_states_restarts_facts_and_last_errors(harness, members):
     assert child["pid"] == harness.child("a").id
 
 
-def test_the_tree_does_not_wait_for_the_busy(harness, members):
+def test_the_tree_does_not_wait_for_the_busy(harness):
     gate = threading.Event()
-    harness.start(harness.spec("busy", cls=members[1]), harness.spec("a"))
+    harness.start(harness.spec("busy", cls=PinnedMember), harness.spec("a"))
     harness.child("busy").proxy().do.defer(lambda _: gate.wait(10))
     tree = harness.ref.ask(Tree(timeout_s=0.1))
     assert [child["facts"] for child in tree["children"]] == [{"busy": True}, {}]
