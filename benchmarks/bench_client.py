@@ -39,13 +39,14 @@ def make_app(home: str) -> tuple[App, Any]:
     return app, add
 
 
-def measure(name: str, count: int, run: Callable[[], Any], after: Callable[[], Any] = lambda: None) -> None:
+def measure(name: str, count: int, run: Callable[[], Any], after: Callable[[], Any] | None = None) -> None:
     best = float("inf")
     for _ in range(ROUNDS):
         started = time.perf_counter()
         run()
         best = min(best, time.perf_counter() - started)
-        after()
+        if after is not None:
+            after()
     print(f"{name:<52}{best / count * 1e6:8.2f} us/task")
 
 
@@ -67,7 +68,7 @@ def main(count: int) -> None:
         app, add = make_app(home)
         broker = subprocess.Popen([sys.executable, __file__, "--broker", home], env=os.environ)
         try:
-            wait_until(lambda: app.home.rendezvous.exists(), 10)
+            wait_until(app.home.rendezvous.exists, 10)
             add.delay(1, 1).get(timeout=10)
             flush = functools.partial(app.flush, 60)
             measure("delay() in a loop, broker confirms", count, lambda: [add.delay(2, 3) for _ in range(count)], flush)

@@ -104,10 +104,18 @@ def _describe(exc: BaseException) -> _Failure:
     return _Failure(
         kind.__module__,
         kind.__qualname__,
-        [_plain(value) for value in exc.args],
+        [_plain(value) for value in _find_args(exc)],
         {key: _plain(value) for key, value in vars(exc).items() if not key.startswith("__")},
         _text(str, exc)[:MESSAGE_CHARS],
     )
+
+
+def _find_args(exc: BaseException) -> tuple[Any, ...]:
+    """Return what to make the exception from again; an OSError keeps its file names out of `args`."""
+    if isinstance(exc, OSError) and exc.filename is not None:
+        names = (exc.filename,) if exc.filename2 is None else (exc.filename, None, exc.filename2)
+        return (*exc.args[:2], *names)
+    return exc.args
 
 
 def _plain(value: Any) -> Any:

@@ -212,7 +212,7 @@ class FakeBroker:
 
     def _answer(self, peer: bytes, ask: wire.Ask) -> None:
         if ask.command == "task_state":
-            data = {task_id: {"state": self._state(task_id)} for task_id in ask.arguments["ids"]}
+            data: dict[str, Any] = {task_id: {"state": self._state(task_id)} for task_id in ask.arguments["ids"]}
         elif ask.command == "forget":
             keys = [self._find(task_id) for task_id in ask.arguments["ids"]]
             for key in keys:
