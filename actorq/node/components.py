@@ -110,7 +110,7 @@ def _plan_pool(parts: NodeParts) -> list[ChildSpec]:
         ChildSpec(
             "zygote",
             Zygote,
-            kwargs={"start": parts.start_zygote, "home": parts.home, "node": parts.node},
+            kwargs={"start": parts.start_zygote, "home": parts.home, "node": parts.node, "roster": parts.roster},
             name="zygote",
         ),
         ChildSpec(
@@ -134,5 +134,6 @@ def _plan_pool(parts: NodeParts) -> list[ChildSpec]:
                 "link": ref("link"),
             },
             requires=("slots",),
+            name="sizer",
         ),
     ]

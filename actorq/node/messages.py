@@ -286,24 +286,22 @@ class RetireSlot:
 
 @dataclass(frozen=True, slots=True)
 class ForkSlot:
-    """Start a slot's process; answered with `SlotForked` or `ForkFailed`."""
+    """Start a process for a place; whoever bears the name `slot-<place>` then is told `SlotForked` or `ForkFailed`."""
 
+    place: int
     name: str
-    reply_to: ActorRef[Any]
 
 
 @dataclass(frozen=True, slots=True)
 class SlotForked:
-    """The process of the slot `name` runs; whoever gets this owns `pidfd`."""
+    """The process that was ordered for a place is in the roster."""
 
     name: str
-    pid: int
-    pidfd: int
 
 
 @dataclass(frozen=True, slots=True)
 class ForkFailed:
-    """There is no process for the slot `name`."""
+    """There is no process for the order `name`."""
 
     name: str
     error: str

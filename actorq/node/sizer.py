@@ -40,6 +40,7 @@ class Sizer(Actor):
                 SlotActor,
                 kwargs={"place": place, "roster": roster, "home": home, "zygote": zygote, "link": link},
                 shutdown=drain_timeout_s + KILL_MARGIN_S,
+                name=f"slot-{place}",
             )
             self.ask_then(slots, StartChild(spec), START_DEADLINE_S, self._started)
 

@@ -11,6 +11,8 @@ and the next incarnation finds it in the roster.
 from __future__ import annotations
 
 
+import contextlib
+import os
 from typing import TYPE_CHECKING, Final
 
 from actorq.actors import Actor
@@ -18,7 +20,6 @@ from actorq.errors import Exit
 from actorq.log import get_logger
 from actorq.messages.reasons import SHUTDOWN, is_clean
 from actorq.node.messages import ForkFailed, ForkSlot, RetireSlot, SlotForked, SlotGone
-from actorq.node.roster import SlotProcess
 from actorq.slot.line import LineView, trace_path
 from actorq.slot.process import reap
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from actorq.actors import NameRef
     from actorq.messages.reasons import ExitReason
-    from actorq.node.roster import Roster
+    from actorq.node.roster import Roster, SlotProcess
     from actorq.transport.paths import Home
 
 __all__ = ["SlotActor"]
@@ -65,32 +66,39 @@ class SlotActor(Actor):
     """Keeps one slot process alive."""
 
     def init(self, *, place: int, roster: Roster, home: Home, zygote: NameRef, link: NameRef) -> None:
-        """Find the process that is there already, or order one."""
+        """Find the process that is there already, wait for the one that was ordered, or order one."""
         self.place, self.roster, self.home, self.zygote, self.hub_link = place, roster, home, zygote, link
-        self._ordered = ""
         self._retiring_since: float | None = None
         self._started_at = self.clock.monotonic()
         self._short_lives = 0
-        process = roster.processes.get(place)
-        if process is not None:
-            self._watch(process)
+        self._watched = -1
+        # An earlier incarnation may still be about to end: from now on the place is this one's.
+        roster.watchers[place] = self.self_ref.id
+        if place in roster.processes:
+            self._watch()
+        elif place in roster.orders:
+            self.timers.after(FORK_DEADLINE_S, _ForkLate(roster.orders[place]))
         else:
             self._order()
 
+    @property
+    def _is_mine(self) -> bool:
+        return self.roster.watchers.get(self.place) == self.self_ref.id
+
     def terminate(self, reason: ExitReason) -> None:
         """Leave the process alone when this actor crashes; end it when it was to end."""
+        self._unwatch()
         process = self.roster.processes.get(self.place)
-        if process is None:
-            return
-        self.sockets.remove(process.pidfd)
-        if is_clean(reason):
+        if process is not None and self._is_mine and is_clean(reason):
             process.kill()
             self._bury(process)
 
     def stop_requested(self, reason: ExitReason) -> None:
         """Retire when the supervisor says so; any other end of it leaves the process to the next incarnation."""
         process = self.roster.processes.get(self.place)
-        if not is_clean(reason) or process is None:
+        if not is_clean(reason) or process is None or not self._is_mine:
+            if is_clean(reason) and self._is_mine:
+                self.roster.orders.pop(self.place, None)  # what comes for it isn't wanted any more
             raise Exit(reason)
         if self._retiring_since is None:
             self._retiring_since = self.clock.monotonic()
@@ -101,53 +109,61 @@ class SlotActor(Actor):
 
     def on_fork(self, _: _Fork) -> None:
         """The pause is over."""
-        self._order()
+        if self._is_mine and self.place not in self.roster.processes:
+            self._order()
 
     def _order(self) -> None:
-        self._ordered = self.roster.new_name(self.place)
-        self.zygote.tell(ForkSlot(self._ordered, self.self_ref))
-        self.timers.after(FORK_DEADLINE_S, _ForkLate(self._ordered))
+        name = self.roster.orders[self.place] = self.roster.new_name(self.place)
+        self.zygote.tell(ForkSlot(self.place, name))
+        self.timers.after(FORK_DEADLINE_S, _ForkLate(name))
 
     def on_fork_late(self, message: _ForkLate) -> None:
         """The zygote died with the order: order again."""
-        if message.name == self._ordered and self.place not in self.roster.processes:
+        if self.roster.orders.get(self.place) == message.name and self._is_mine:
             self._order()
 
     def on_slot_forked(self, message: SlotForked) -> None:
         """The process runs."""
-        process = SlotProcess(message.name, message.pid, message.pidfd)
-        if message.name != self._ordered or self._retiring_since is not None:
-            process.kill()  # too late: another was ordered, or none is wanted any more
-            reap(process.pidfd)
-            process.close()
+        process = self.roster.processes.get(self.place)
+        if process is None or process.name != message.name or not self._is_mine:
             return
-        self.roster.processes[self.place] = process
-        self._watch(process)
+        self._watch()
+        if self._retiring_since is not None:
+            process.kill()  # ordered before, not wanted any more
 
     def on_fork_failed(self, message: ForkFailed) -> None:
-        """No process: wait a little."""
-        log.error("slot_not_started", place=self.place, why=message.error)
-        self._short_lives += 1
-        self._order_after_pause()
+        """No process: try again, after a pause if that goes on."""
+        if self.roster.orders.get(self.place) == message.name and self._is_mine:
+            log.warning("slot_not_started", place=self.place, why=message.error)
+            self._short_lives += 1
+            self._order_after_pause()
 
     def _order_after_pause(self) -> None:
         pause_s = plan_pause(self._short_lives)
+        self.roster.orders.pop(self.place, None)
         if pause_s:
-            self._ordered = ""
             self.timers.after(pause_s, _Fork())
         else:
             self._order()
 
     # -- up ------------------------------------------------------------------------------------------------------------
 
-    def _watch(self, process: SlotProcess) -> None:
-        self._ordered = process.name
+    def _watch(self) -> None:
         self._started_at = self.clock.monotonic()
-        self.sockets.add_fd(process.pidfd, self._on_ended)
+        # A descriptor of its own: the loop may still poll that of an incarnation before this one.
+        self._watched = os.dup(self.roster.processes[self.place].pidfd)
+        self.sockets.add_fd(self._watched, self._on_ended, close=True)
+
+    def _unwatch(self) -> None:
+        if self._watched >= 0:
+            self.sockets.remove(self._watched, close=True)
+            self._watched = -1
 
     def _on_ended(self) -> None:
-        process = self.roster.processes[self.place]
-        self.sockets.remove(process.pidfd)
+        self._unwatch()
+        process = self.roster.processes.get(self.place)
+        if process is None or not self._is_mine:
+            return
         is_short = self.clock.monotonic() - self._started_at < SHORT_LIFE_S
         did_work = self._bury(process)
         self._short_lives = self._short_lives + 1 if is_short and not did_work else 0
@@ -157,14 +173,18 @@ class SlotActor(Actor):
 
     def _bury(self, process: SlotProcess) -> bool:
         """Reap the process and tell the hub how it ended. Return whether it had ever run a task."""
+        process.kill()  # what its tasks had started in its group goes with it
+        with contextlib.suppress(ChildProcessError):
+            os.waitid(os.P_PIDFD, process.pidfd, os.WEXITED | os.WNOWAIT)  # dead or killed: microseconds
         cause = reap(process.pidfd) or "an unknown cause"
+        del self.roster.processes[self.place]
+        self.roster.reap_strays(process.pid)
         line = self.home.lines / f"{process.name}.line"
         view = LineView.attach(line)
         did_work = view is not None and (view.executed > 0 or view.executing() is not None)
         if view is not None:
             view.close()
         self.hub_link.tell(SlotGone(process.name, cause, _read_trace(line)))
-        del self.roster.processes[self.place]
         process.close()
         if self._retiring_since is None:
             log.warning("slot_ended", slot=process.name, pid=process.pid, cause=cause)
@@ -192,7 +212,7 @@ class SlotActor(Actor):
         """Return what the tree shows."""
         process = self.roster.processes.get(self.place)
         if process is None:
-            return {"slot": self._ordered, "process": "starting"}
+            return {"process": "starting"}
         return {"slot": process.name, "pid": process.pid}
 
 

@@ -1,16 +1,16 @@
 """Starts slot processes for the pool: the actor around the preloaded process that forks them.
 
 Light; permanent. It owns one `ZygoteProcess`. If that ends, so does this actor, and its supervisor starts both anew;
-slots that run are children of the node and don't notice.
+slots that run are children of the node and don't notice. Every order is answered: by a process in the roster, or by
+`ForkFailed`, also when this actor ends with orders in hand.
 """
 
 from __future__ import annotations
 
-import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Final
 
 from actorq.actors import Actor
-from actorq.errors import ActorDead, Exit
+from actorq.errors import Exit
 from actorq.log import get_logger
 from actorq.messages.reasons import Crashed
 from actorq.node.messages import ForkFailed, ForkSlot, SlotForked
@@ -21,7 +21,8 @@ from actorq.slot.zygote_process import SlotStarted, ZygoteLost
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from actorq.actors import ActorRef
+    from actorq.messages.reasons import ExitReason
+    from actorq.node.roster import Roster
     from actorq.slot.zygote_process import ZygoteProcess
     from actorq.transport.paths import Home
 
@@ -29,58 +30,73 @@ __all__ = ["Zygote"]
 
 log = get_logger(__name__)
 
+STRAYS_S: Final = 1.0  # after a start: by then whatever an earlier zygote forked has made its line
+
+
+class _LookForStrays:
+    """Timer: an earlier zygote may have died between a fork and its answer."""
+
 
 class Zygote(Actor):
     """Passes on orders for slots and their answers; `start` makes a running zygote process."""
 
-    def init(self, *, start: Callable[[], ZygoteProcess], home: Home, node: str) -> None:
+    def init(self, *, start: Callable[[], ZygoteProcess], home: Home, node: str, roster: Roster) -> None:
         """Start the process; slots can be ordered at once, it answers when the application is imported."""
-        self.home, self.node = home, node
-        self._waiting: dict[str, ActorRef[Any]] = {}
+        self.home, self.node, self.roster = home, node, roster
+        self._waiting: dict[str, int] = {}
         self._process = start()
         self.sockets.add_fd(self._process.fileno(), self._on_replies)
+        self.timers.after(STRAYS_S, _LookForStrays())
 
-    def terminate(self, reason: object) -> None:
-        """End the process."""
-        if hasattr(self, "_process"):
-            if self._process.fileno() >= 0:
-                self.sockets.remove(self._process.fileno())
-            self._process.close()
+    def terminate(self, reason: ExitReason) -> None:
+        """End the process; take what it has forked already, and give back what it hasn't."""
+        if not hasattr(self, "_process"):
+            return
+        if self._process.fileno() >= 0:
+            self.sockets.remove(self._process.fileno())
+        for reply in self._process.read_replies():
+            if isinstance(reply, SlotStarted):
+                self._enter(reply)
+        self._process.close()
+        for name in list(self._waiting):
+            self._fail(name, "the zygote ended")
 
     def on_fork_slot(self, message: ForkSlot) -> None:
         """Order a slot."""
-        self._waiting[message.name] = message.reply_to
+        self._waiting[message.name] = message.place
         options = orders.SlotOptions(message.name, str(self.home.path), str(self.home.runtime), self.node)
         self._process.request_slot(options)
+
+    def on_look_for_strays(self, _: _LookForStrays) -> None:
+        """End slots that nobody was told of."""
+        count = self.roster.find_strays(self.home)
+        if count:
+            log.warning("stray_slots_ended", count=count)
 
     def _on_replies(self) -> None:
         fd = self._process.fileno()
         for reply in self._process.read_replies():
             match reply:
-                case SlotStarted(name=name, pid=pid, pidfd=pidfd):
-                    self._answer(name, SlotForked(name, pid, pidfd))
+                case SlotStarted():
+                    self._enter(reply)
                 case orders.SlotFailed(name=name, error=error):
-                    self._answer(name, ForkFailed(name, error))
+                    self._fail(name, error)
                 case orders.AppFailed(error=error):
                     log.error("application_not_imported", why=error)
                 case orders.AppReady(boot_s=boot_s, forks=forks):
                     log.debug("application_imported", boot_s=boot_s, forks=forks)
-                case ZygoteLost(unanswered=unanswered):
+                case ZygoteLost():
                     self.sockets.remove(fd)
-                    for order in unanswered:
-                        self._answer(order.name, ForkFailed(order.name, "the zygote ended"))
                     raise Exit(Crashed("ZygoteEnded", "the zygote process ended", ""))
 
-    def _answer(self, name: str, answer: SlotForked | ForkFailed) -> None:
-        ref = self._waiting.pop(name, None)
-        if ref is not None:
-            with contextlib.suppress(ActorDead):  # its slot actor is gone; its place will be filled again
-                ref.tell(answer)
-                return
-        if isinstance(answer, SlotForked):
-            process = SlotProcess(answer.name, answer.pid, answer.pidfd)
-            process.kill()
-            process.close()
+    def _enter(self, started: SlotStarted) -> None:
+        place = self._waiting.pop(started.name, -1)
+        if self.roster.enter(place, SlotProcess(started.name, started.pid, started.pidfd)):
+            self.system.ref(f"slot-{place}").tell(SlotForked(started.name))
+
+    def _fail(self, name: str, error: str) -> None:
+        place = self._waiting.pop(name, -1)
+        self.system.ref(f"slot-{place}").tell(ForkFailed(name, error))
 
     def describe(self) -> dict[str, object]:
         """Return what the tree shows."""

@@ -13,7 +13,7 @@ from actorq import App
 from actorq.actors import ActorRef
 from actorq.config import Settings
 from actorq.messages.reasons import Crashed
-from actorq.node import components, launch
+from actorq.node import components, launch, slot_actor
 from actorq.node import node as node_module
 from actorq.node.node import Node
 from actorq.slot.zygote_process import ZygoteProcess
@@ -38,6 +38,7 @@ def node(folder: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
         for name in ("ROOT_INTENSITY", "POOL_INTENSITY"):
             if hasattr(module, name):
                 monkeypatch.setattr(module, name, 10**6)
+    monkeypatch.setattr(slot_actor, "QUICK_DEATHS", 10**6)  # slots that are killed for a test don't earn a pause
     zygote = ZygoteProcess("tasks")
     zygote.start()
     info = launch.wait_for_app(zygote)
