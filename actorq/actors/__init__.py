@@ -10,6 +10,7 @@ from actorq.actors.outcome import DEFER, IGNORE, Deferred, Ignored, Outcome, Ref
 from actorq.actors.ref import ActorRef, AnyRef, NameRef
 from actorq.actors.system import ActorInfo, System
 from actorq.actors.timers import Timer
+from actorq.actors.watchdog import Watchdog
 from actorq.errors import ActorDead, AlreadyStarted, AskTimeout, Exit, MailboxFull, WouldBlock
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "Reply",
     "System",
     "Timer",
+    "Watchdog",
     "WouldBlock",
     "guard_blocking",
 ]

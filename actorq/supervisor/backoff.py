@@ -43,10 +43,13 @@ class Backoff:
         return delay_s * (1 + self.jitter * (2 * random() - 1))
 
     def failures_after(self, failures: int, up_s: float | None) -> int:
-        """Return the count after one more failure of a child that had been up for `up_s` (None: never came up)."""
-        if up_s is not None and up_s >= self.reset_after_s:
-            return 1
-        return failures + 1
+        """Return the count after one more failure of a child that had been up for `up_s`.
+
+        None: it never came up, so the restart that comes at once has been used, be it as one of a group.
+        """
+        if up_s is None:
+            return max(failures, 1) + 1
+        return 1 if up_s >= self.reset_after_s else failures + 1
 
 
 NO_BACKOFF: Final = Backoff(min_s=0.0, max_s=0.0, jitter=0.0)

@@ -6,6 +6,7 @@ the supervisor gives up. Borrowed from OTP's supervisor, "Maximum Restart Intens
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass, replace
 
 __all__ = ["RestartWindow"]
@@ -13,7 +14,10 @@ __all__ = ["RestartWindow"]
 
 @dataclass(frozen=True, slots=True)
 class RestartWindow:
-    """At most `intensity` incidents in `period_s`; an incident exactly `period_s` old still counts, as in OTP."""
+    """At most `intensity` incidents in `period_s`; one exactly `period_s` old still counts, as in OTP.
+
+    `incidents` are in order of time, because `add` is called with a clock that never goes back.
+    """
 
     intensity: int
     period_s: float
@@ -21,7 +25,7 @@ class RestartWindow:
 
     def add(self, now: float) -> RestartWindow:
         """Return the window after one more incident at `now`."""
-        kept = tuple(at for at in self.incidents if at >= now - self.period_s)
+        kept = self.incidents[bisect_left(self.incidents, now - self.period_s) :]
         return replace(self, incidents=(*kept, now))
 
     @property

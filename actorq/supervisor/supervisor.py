@@ -1,9 +1,6 @@
 """The static supervisor: a list of children, started in order, kept up by a strategy.
 
-It never blocks. What takes time is a *job*: a generator that yields the child it waits for and goes on when that child has
-confirmed its start, has ended, or is late. One job runs at a time, others queue, and between any two steps messages are
-answered. A shutdown pre-empts: it closes the job that is running and drops those that wait (R23). Every job therefore
-leaves the table of children true at each `yield`.
+What it does is jobs (see `jobs`): boot, restart, retry, administration, shutdown.
 
 Decisions are made elsewhere (`strategy`, `intensity`, `backoff`); rules are those of OTP's supervisor, R1–R40.
 """
@@ -12,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 from actorq.actors import DEFER, Deferred
 from actorq.actors.outcome import Started, StartFailed, StartIgnored
@@ -36,15 +33,16 @@ from actorq.supervisor.administration import (
 )
 from actorq.supervisor.children import Child
 from actorq.supervisor.intensity import RestartWindow
-from actorq.supervisor.keeper import Keeper
+from actorq.supervisor.jobs import JobKeeper
 from actorq.supervisor.spec import BadRequirement, SpecError, check_flags, check_spec, check_specs
 from actorq.supervisor.strategy import hard_edges, is_restarted, plan_restart, plan_retry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from actorq.actors import ActorRef, Reply, Timer
     from actorq.actors.outcome import StartOutcome
+    from actorq.supervisor.jobs import Job, Steps
     from actorq.supervisor.spec import AutoShutdown, ChildSpec
     from actorq.supervisor.strategy import Strategy
 
@@ -54,11 +52,8 @@ log = get_logger(__name__)
 
 PARK_RETRY_S: Final = 30.0  # between attempts to start what was parked; slow enough to be no load
 
-Late: TypeAlias = "Literal['late', 'down']"
-Job: TypeAlias = "Generator[Child, StartOutcome | Late, None]"
 
-
-class Supervisor(Keeper):
+class Supervisor(JobKeeper):
     """Keeps `specs` up by `strategy`; gives up after more than `intensity` incidents within `period_s`."""
 
     def init(
@@ -83,12 +78,7 @@ class Supervisor(Keeper):
         self._no_incidents = self._window
         self._table = {spec.id: Child(spec) for spec in checked}
         self._by_monitor = {}
-        self._jobs: deque[Job] = deque()
-        self._job: Job | None = None
-        self._awaited: Child | None = None  # the child whose next event the running job gets
-        self._late: Timer | None = None
-        self._ending: ExitReason | None = None
-        self._stepping = False
+        self._init_jobs()
         self._push(self._boot_children())
         return DEFER
 
@@ -100,57 +90,6 @@ class Supervisor(Keeper):
             "period_s": self._window.period_s,
             "incidents": len(self._window.incidents),
         }
-
-    # -- the job engine --------------------------------------------------------------------------------------------------
-
-    def _push(self, job: Job) -> None:
-        """Queue a job; run it now if none is running."""
-        if self._ending is not None:
-            job.close()
-            return
-        self._jobs.append(job)
-        if self._job is None and not self._stepping:
-            self._next_job()
-
-    def _next_job(self) -> None:
-        while self._job is None and self._jobs and self._cell.state != "dead":
-            self._job = self._jobs.popleft()
-            self._step(None)
-
-    def _step(self, event: StartOutcome | Late | None) -> None:
-        """Let the running job go on with what it waited for."""
-        job = self._job
-        assert job is not None
-        self._awaited = None
-        self._stepping = True
-        try:
-            self._awaited = next(job) if event is None else job.send(event)
-        except StopIteration:
-            self._job = None
-        finally:
-            self._stepping = False
-        if self._job is None and self._cell.state in ("starting", "running"):
-            self._next_job()
-
-    def _pre_empt(self, reason: ExitReason) -> None:
-        """Drop everything and shut down. Idempotent; the first reason counts."""
-        if self._ending is not None:
-            return
-        self._ending = reason
-        if self._stepping:  # the running job asked for it; it ends by itself, and this one is next
-            self._drop_queued()
-            self._jobs.append(self._shut_down(reason))
-            return
-        if self._job is not None:
-            self._job.close()
-            self._job = None
-        self._drop_queued()
-        self._jobs.append(self._shut_down(reason))
-        self._next_job()
-
-    def _drop_queued(self) -> None:
-        while self._jobs:
-            self._jobs.popleft().close()
 
     # -- events ------------------------------------------------------------------------------------------------------------
 
@@ -180,7 +119,7 @@ class Supervisor(Keeper):
 
     # -- steps of jobs -------------------------------------------------------------------------------------------------------
 
-    def _start(self, child: Child) -> Generator[Child, StartOutcome | Late, StartOutcome]:
+    def _start(self, child: Child) -> Steps:
         """Start one child and wait until that ended one way or the other."""
         self._launch(child)
         outcome = yield child
