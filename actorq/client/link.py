@@ -140,7 +140,7 @@ class Link:
         if self.outbox.confirmed >= number:
             return
         refusal = self.refusal
-        if refusal is not None and number >= refusal[0]:
+        if refusal is not None and number >= refusal[0] and time.monotonic() < self._refused_until:
             raise refusal[1]
         self.hurry()
         if not self.confirmations.wait(number, timeout_s, lambda: self.outbox.confirmed >= number):
@@ -175,11 +175,18 @@ class Link:
         with self._start_lock:
             if self._thread is not None:
                 return
-            if self._wake_fd < 0:
-                self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-            self._asleep = False
-            self._thread = threading.Thread(target=self._run, name="actorq-link", daemon=True)
-            self._thread.start()
+            try:
+                if self._wake_fd < 0:
+                    self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+                self._asleep = False
+                self._stop_at = None
+                self._thread = threading.Thread(target=self._run, name="actorq-link", daemon=True)
+                self._thread.start()
+            except (OSError, RuntimeError) as error:
+                # No descriptor or no thread to be had: the task is in the outbox all the same, and the next send tries again.
+                self._thread = None
+                self.outbox.wake_at = 0
+                log.warning("link_not_started", home=str(self.home.path), reason=str(error))
 
     # -- the thread ---------------------------------------------------------------------------------------------------
 

@@ -13,10 +13,11 @@ import pytest
 from actorq import App
 from actorq.client.orphans import find_orphans, holds
 from actorq.testing.wait import wait_until
-from tests.integration.client.fake_broker import FakeBroker, ids_of, never
+from tests.integration.client.fake_broker import FakeBroker, FakeStore, ids_of, never
 
 ROOT = Path(__file__).resolve().parents[3]
 KILLS = 50
+FORKS = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 
 CALLER = """
 import os, sys
@@ -162,6 +163,7 @@ def test_a_clean_exit_without_a_node_leaves_the_rest_and_is_quick(app):
     assert numbers == list(range(1, 201))
 
 
+@FORKS
 def test_a_forked_child_sends_through_an_outbox_of_its_own(app, broker):
     add = app.tasks["tasks.add"]
     mine = add.delay(1)
@@ -205,6 +207,7 @@ def test_a_forked_child_does_not_hold_its_parents_outbox(app):
         parent.stdout.close()
 
 
+@FORKS
 def test_a_parent_that_forked_while_sending_goes_on(app, broker):
     add = app.tasks["tasks.add"]
     results = []
@@ -225,3 +228,59 @@ def test_another_application_of_the_same_home_keeps_apart(app, broker):
         assert theirs.delay(1).get(timeout=5) == 2
         assert app.tasks["tasks.add"].delay(1).get(timeout=5) == 2
     assert len(broker.store.taken) == 2
+
+
+BROKER = """
+import signal, sys
+from actorq.transport.paths import find_home
+from tests.integration.client.fake_broker import FakeBroker
+FakeBroker(find_home("shop", home=sys.argv[1])).start()
+print("up", flush=True)
+signal.pause()
+"""
+
+
+@pytest.mark.slow
+def test_a_stopped_hub_is_noticed_and_taken_up_again_when_it_goes_on(app):
+    add = app.tasks["tasks.add"]
+    hub = start(BROKER, app.home.path)
+    try:
+        assert hub.stdout.readline() == b"up\n"
+        assert add.delay(1).get(timeout=5) == 2
+        hub.send_signal(signal.SIGSTOP)
+        results = [add.delay(n) for n in range(100)]
+        wait_until(lambda: not app._session.link.is_connected, 10, "the silence to be noticed")
+        hub.send_signal(signal.SIGCONT)
+        assert [result.get(timeout=15) for result in results] == [n + 1 for n in range(100)]
+    finally:
+        hub.kill()
+        hub.wait()
+        hub.stdout.close()
+
+
+def test_a_killed_hub_is_replaced_without_anybody_hanging(app):
+    add = app.tasks["tasks.add"]
+    hub = start(BROKER, app.home.path)
+    assert hub.stdout.readline() == b"up\n"
+    assert add.delay(1).get(timeout=5) == 2
+    hub.kill()
+    hub.wait()
+    hub.stdout.close()
+    results = [add.delay(n) for n in range(100)]
+    # A store of its own, that knows nothing: what was confirmed to the dead one stays forgotten.
+    store = FakeStore()
+    store.taken[app._session.outbox_id] = app._session.outbox.confirmed
+    with FakeBroker(app.home, store):
+        assert [result.get(timeout=10) for result in results] == [n + 1 for n in range(100)]
+
+
+def test_no_thread_to_be_had_keeps_the_task_and_the_next_send_tries_again(app, broker, monkeypatch, capsys):
+    def refuse(_):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("threading.Thread.start", refuse)
+        first = app.tasks["tasks.add"].delay(1)
+    assert app.tasks["tasks.add"].delay(2).get(timeout=5) == 3
+    assert first.get(timeout=5) == 2
+    assert "link_not_started" in capsys.readouterr().out
