@@ -55,7 +55,7 @@ class Inbox:
         self.ids: deque[str] = deque()  # the same for foreign ids
         self._wake, self._last = wake, last
         self._extend_from = 0
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may ask while its thread does
         self._waiters: dict[int | str, list[Waiter]] = {}
         self._coverage = Coverage()
         self._bytes = 0  # upper bound of what `results` holds

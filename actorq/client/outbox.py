@@ -18,7 +18,7 @@ import msgspec
 from actorq.client.orphans import OrphanOutbox, find_orphans, holds, read_outbox
 from actorq.client.records import pack_header
 from actorq.client.segments import SEGMENT_BYTES, Segments
-from actorq.errors import QueueFull, StoreFull, StoreLocked
+from actorq.errors import QueueFull, StoreFull, StoreLocked, WouldBlock
 from actorq.log import get_logger
 from actorq.messages.ids import new_outbox_id
 
@@ -59,7 +59,9 @@ class Outbox:
         self.inflight_bytes = 0
         self.is_in_memory = False
         self._wake, self._max_tasks, self._max_bytes = wake, max_tasks, max_bytes
-        self._lock = threading.Lock()
+        # Reentrant, so that a signal handler which interrupts a send gets an error and doesn't wait for itself for ever.
+        self._lock = threading.RLock()
+        self._is_appending = False
         self._unsent: deque[bytes] = deque()  # oldest first
         self._inflight: deque[bytes] = deque()  # shipped, not confirmed, oldest first
         self._bytes = 0  # of both
@@ -73,20 +75,27 @@ class Outbox:
 
         Raises:
             QueueFull: the outbox is at its bound. StoreFull: the disk is. In both cases nothing was accepted.
+            WouldBlock: a signal handler interrupted another send of this thread.
         """
         with self._lock:
-            number = self.last + 1
-            template.number, template.body = number, body
-            template.sent_at, template.root, template.parent = time.time(), root, parent
-            record = _encode(template)
-            size = self._bytes + len(record)
-            if number - self.confirmed > self._max_tasks or size > self._max_bytes:
-                raise self._full()
-            if not self.is_in_memory:
-                self._write(pack_header(record) + record)
-            self._unsent.append(record)
-            self._bytes = size
-            self.last = number
+            if self._is_appending:
+                raise self._interrupted()
+            self._is_appending = True
+            try:
+                number = self.last + 1
+                template.number, template.body = number, body
+                template.sent_at, template.root, template.parent = time.time(), root, parent
+                record = _encode(template)
+                size = self._bytes + len(record)
+                if number - self.confirmed > self._max_tasks or size > self._max_bytes:
+                    raise self._full()
+                if not self.is_in_memory:
+                    self._write(pack_header(record) + record)
+                self._unsent.append(record)
+                self._bytes = size
+                self.last = number
+            finally:
+                self._is_appending = False
             if number >= self.wake_at:
                 self.wake_at = NEVER
                 self._wake()
@@ -99,19 +108,25 @@ class Outbox:
             QueueFull, StoreFull: see `append`.
         """
         with self._lock:
-            first, count = self.last + 1, len(bodies)
-            template.sent_at, template.root, template.parent = time.time(), root, parent
-            batch: list[bytes] = []
-            for template.number, template.body in enumerate(bodies, first):
-                batch.append(_encode(template))
-            size = self._bytes + sum(map(len, batch))
-            if self.last + count - self.confirmed > self._max_tasks or size > self._max_bytes:
-                raise self._full()
-            if not self.is_in_memory:
-                self._write(b"".join([part for record in batch for part in (pack_header(record), record)]))
-            self._unsent.extend(batch)
-            self._bytes = size
-            self.last += count
+            if self._is_appending:
+                raise self._interrupted()
+            self._is_appending = True
+            try:
+                first, count = self.last + 1, len(bodies)
+                template.sent_at, template.root, template.parent = time.time(), root, parent
+                batch: list[bytes] = []
+                for template.number, template.body in enumerate(bodies, first):
+                    batch.append(_encode(template))
+                size = self._bytes + sum(map(len, batch))
+                if self.last + count - self.confirmed > self._max_tasks or size > self._max_bytes:
+                    raise self._full()
+                if not self.is_in_memory:
+                    self._write(b"".join([part for record in batch for part in (pack_header(record), record)]))
+                self._unsent.extend(batch)
+                self._bytes = size
+                self.last += count
+            finally:
+                self._is_appending = False
             if self.last >= self.wake_at:
                 self.wake_at = NEVER
                 self._wake()
@@ -133,6 +148,12 @@ class Outbox:
                 reason=str(error),
                 consequence="tasks that no node has confirmed are lost if this process is killed",
             )
+
+    def _interrupted(self) -> WouldBlock:
+        return WouldBlock(
+            "expected no send to be under way in this thread: a signal handler or a finalizer interrupted one and tried "
+            "to send, too; have the handler set a flag, and send from outside of it"
+        )
 
     def _full(self) -> QueueFull:
         if self.last + 1 - self.confirmed > self._max_tasks:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from actorq import App, BrokerUnavailable, EncodeError, QueueFull, StoreFull
+from actorq import App, BrokerUnavailable, EncodeError, QueueFull, StoreFull, WouldBlock
 from actorq.client.orphans import find_orphans
 from actorq.codec import decode_body
 from actorq.messages import wire
@@ -324,3 +324,22 @@ def test_an_idle_link_sleeps(app, broker):
     link._turn = lambda: (next(turns), real(link))
     threading.Event().wait(0.3)
     assert next(turns) <= 1
+
+
+def test_a_signal_handler_that_interrupts_a_send_gets_an_error_instead_of_waiting_for_ever(app, monkeypatch):
+    add, outbox, caught = app.tasks["tasks.add"], app._open().outbox, []
+    real = os.write
+
+    def interrupted(fd, data):
+        monkeypatch.setattr(os, "write", real)
+        with pytest.raises(WouldBlock) as error:
+            add.delay(2)
+        caught.append(error.value)
+        return real(fd, data)
+
+    monkeypatch.setattr(os, "write", interrupted)
+    add.delay(1)
+    assert len(caught) == 1
+    assert outbox.last == 1
+    add.delay(3)
+    assert outbox.last == 2
