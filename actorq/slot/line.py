@@ -15,7 +15,7 @@ sees the fence. Here both see each other: the slot must not keep quiet, it hands
 
 Layout: little-endian 64-bit words in the first page, then the ring. `head` and `tail` are byte counts since the start,
 so they never wrap; the place in the ring is the count modulo its size. A record is a 32-bit length and that many bytes
-of an encoded Report; length 0 stands for a report that was too big, which only its slot's memory holds.
+of an encoded Report.
 
 The file appears under its name only when it is complete and locked (link of a temporary file), so an unlocked line is
 that of a dead slot, never that of one which is starting.
@@ -42,16 +42,17 @@ __all__ = ["RING_BYTES", "Line", "LineView", "Remains", "Start", "trace_path"]
 
 MAGIC: Final = 0x6163746F_00000001  # "acto", then the layout's version
 
-# The words, in order.
-_MAGIC, _PID, KEY, _TOKEN, _STARTED, FENCE, _HEAD, _TAIL, _FIRST, _NEXT, EXECUTED, RSS, BEAT, DEADLINE = range(14)
+# The words, in order. The last is the sequence number after that of the newest report that isn't in the ring.
+_MAGIC, _PID, KEY, _TOKEN, _STARTED, FENCE, _HEAD, _TAIL, _FIRST, _NEXT, EXECUTED, RSS, BEAT, DEADLINE, _OUTSIDE = (
+    range(15)
+)
 
 WORDS_BYTES: Final = 4096  # one page, so that the ring is aligned and there is room for more words
 RING_BYTES: Final = 256 * 1024
-_RESERVE_BYTES: Final = 16 * 1024  # kept free of records: room for 4096 reports that were too big
 _FILE_BYTES: Final = WORDS_BYTES + RING_BYTES
 _LENGTH: Final = struct.Struct("<I")
 _LENGTH_BYTES: Final = _LENGTH.size
-_TOO_BIG: Final = _LENGTH.pack(0)
+_pack_length: Final = _LENGTH.pack
 _READ_ATTEMPTS: Final = 100  # a reader and a living slot disagree for nanoseconds
 
 _decoder: Final = msgspec.msgpack.Decoder(Report)
@@ -94,7 +95,7 @@ class Line:
         self.words = memoryview(mapped)[:WORDS_BYTES].cast("Q")
         self._ring = memoryview(mapped)[WORDS_BYTES:]
         self._tail = 0
-        self._free_below = RING_BYTES - _RESERVE_BYTES  # a record may end at this byte count, not after
+        self._free_below = RING_BYTES  # the byte count at which a record has to end
         self.first = 0  # sequence number of the oldest report that isn't settled
         self.next = 0  # sequence number of the next report
 
@@ -140,42 +141,31 @@ class Line:
         return GRANTED
 
     def finish(self, record: bytes) -> int:
-        """Keep an encoded report and end the run that `begin` declared. Return the bytes it took of the ring.
+        """Put an encoded report into the ring and end the run that `begin` declared. Return the bytes it took.
 
-        A record that doesn't fit in what is free leaves 4 bytes that hold its place in the order; the caller keeps
-        the record and sends it at once, and if this process dies before the broker has it, it is lost and the task is
-        delivered again. The result 0 says that not even those 4 bytes were free: nothing was written or ended.
+        0: it doesn't fit in what is free of the ring. The run has ended all the same; the caller keeps the record and sends
+        it at once, without the protection of the ring: if this process dies before the broker has it, the task is
+        delivered again.
         """
         words = self.words
         tail = self._tail
         end = tail + _LENGTH_BYTES + len(record)
-        if end <= self._free_below:
-            at = tail % RING_BYTES
-            room = RING_BYTES - at
-            if end - tail <= room:
-                self._ring[at : at + end - tail] = _LENGTH.pack(len(record)) + record
-            else:
-                self._write_around(at, room, _LENGTH.pack(len(record)) + record)
+        if end > self._free_below:
+            end = tail
+            words[_OUTSIDE] = self.next + 1
         else:
-            end = tail + _LENGTH_BYTES
-            if end > self._free_below + _RESERVE_BYTES:
-                return 0
-            self._write_around(tail % RING_BYTES, RING_BYTES - tail % RING_BYTES, _TOO_BIG)
-        self._tail = end
-        self.next = following = self.next + 1
-        words[_TAIL] = end
-        words[_NEXT] = following
+            at = tail % RING_BYTES
+            data = _pack_length(len(record)) + record
+            if at + len(data) <= RING_BYTES:
+                self._ring[at : at + len(data)] = data
+            else:
+                room = RING_BYTES - at
+                self._ring[at:] = data[:room]
+                self._ring[: len(data) - room] = data[room:]
+            self._tail = words[_TAIL] = end
+        self.next = words[_NEXT] = self.next + 1
         words[KEY] = 0
         return end - tail
-
-    def _write_around(self, at: int, room: int, data: bytes) -> None:
-        ring = self._ring
-        ring[at : at + len(data[:room])] = data[:room]
-        ring[: len(data) - len(data[:room])] = data[room:]
-
-    def is_crowded(self) -> bool:
-        """Return whether the ring may have no room for even the mark of one more report."""
-        return self._tail + _LENGTH_BYTES > self._free_below + _RESERVE_BYTES
 
     def free(self, reports: int, size_bytes: int) -> None:
         """Give up the oldest `reports` reports, which took `size_bytes` of the ring: they are settled."""
@@ -183,7 +173,7 @@ class Line:
         self._free_below += size_bytes
         # Head last: a reader that sees the old one still finds the old bytes, they are overwritten only later.
         self.words[_FIRST] = self.first
-        self.words[_HEAD] = self._free_below - (RING_BYTES - _RESERVE_BYTES)
+        self.words[_HEAD] = self._free_below - RING_BYTES
 
     def abandon(self) -> None:
         """Give up the lock in a forked child, which must not make its dead parent look alive."""
@@ -317,9 +307,7 @@ class LineView:
 
     def has_unprotected_reports(self, received: int) -> bool:
         """Return whether a report from the sequence number `received` on was too big for the ring: only frames have it."""
-        head, number = self._words[_HEAD], self._words[_FIRST]
-        records = self._records(head, self._words[_TAIL], keep_marks=True) or ()
-        return any(not record and place >= received for place, record in enumerate(records, number))
+        return self._words[_OUTSIDE] > received
 
     def remains(self) -> Remains:
         """Return what a dead slot left; a delivery that is both reported and executing counts as reported."""
@@ -329,7 +317,7 @@ class LineView:
             executing = None
         return Remains(reports, executing)
 
-    def _records(self, head: int, tail: int, *, keep_marks: bool = False) -> list[bytes] | None:
+    def _records(self, head: int, tail: int) -> list[bytes] | None:
         """Return the records between two byte counts; None where they aren't a chain of records."""
         if not 0 <= tail - head <= RING_BYTES:
             return None
@@ -342,8 +330,7 @@ class LineView:
             offset += _LENGTH_BYTES
             if offset + size > len(ring):
                 return None
-            if size or keep_marks:
-                records.append(ring[offset : offset + size])
+            records.append(ring[offset : offset + size])
             offset += size
         return records
 

@@ -52,7 +52,7 @@ class ReportLog:
         line = self._line
         number = line.next
         size = len(record)
-        if line.finish(record) != size + _LENGTH_BYTES:
+        if not line.finish(record):
             self._too_big.add(number)
             self._kept_bytes += size
             now_ns = 1  # older than anything: the ring doesn't protect it, so it must go now
@@ -103,7 +103,7 @@ class ReportLog:
         if self._too_big:
             big = [each for each in self._too_big if each < line.first + count]
             outside = sum(len(records[each - line.first]) for each in big)
-            size -= outside
+            size -= outside + _LENGTH_BYTES * len(big)
             self._kept_bytes -= outside
             self._too_big.difference_update(big)
         line.free(count, size)
@@ -116,8 +116,8 @@ class ReportLog:
         self.unsent_since_ns = 1 if self._unsent else 0
 
     def is_full(self) -> bool:
-        """Return whether no more work may be done before the broker has settled some."""
-        return self._kept_bytes > MAX_KEPT_BYTES or self._line.is_crowded()
+        """Return whether work should wait until the broker has settled some."""
+        return self._kept_bytes > MAX_KEPT_BYTES
 
 
 def join_done(first: int, records: list[bytes]) -> bytes:

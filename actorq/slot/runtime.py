@@ -32,6 +32,7 @@ __all__ = ["Slot"]
 FLUSH_NS: Final = 5_000_000  # no report waits longer while short tasks run, and none waits for a long one to end
 LOOK_TASKS: Final = 16  # a look costs 1 µs
 LOOK_NS: Final = 2_000_000
+FULL_WAIT_MS: Final = 250  # between two runs while too many big reports are unsettled: slow, but never stuck
 RSS_NS: Final = 250_000_000  # measuring costs 3 µs
 
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
@@ -59,10 +60,14 @@ class Slot:
     def run(self) -> None:
         """Serve until told to retire."""
         while not self._is_retired:
-            if self._queue and not self._reports.is_full():
+            if not self._queue:
+                self._rest()
+            elif self._reports.is_full():
+                self._rest(FULL_WAIT_MS)
+                self._attend()
                 self._work()
             else:
-                self._rest()
+                self._work()
             self._attend()
         self._leave()
 
@@ -115,11 +120,11 @@ class Slot:
         hard_s = limits[1] if limits else None
         self._line.words[DEADLINE] = now_ns + int(hard_s * 1e9) if hard_s else 0
 
-    def _rest(self) -> None:
+    def _rest(self, timeout_ms: int | None = None) -> None:
         """Send what is left, then sleep until something comes."""
         self._flush()
         self._measure(time.monotonic_ns())
-        self._session.wait(to_send=self._reports.unsent_since_ns != 0)
+        self._session.wait(to_send=self._reports.unsent_since_ns != 0, timeout_ms=timeout_ms)
 
     def _attend(self) -> None:
         """Take in what has come, without waiting."""

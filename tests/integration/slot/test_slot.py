@@ -123,6 +123,12 @@ def test_a_result_bigger_than_the_ring_arrives_and_keeps_its_place(node, broker)
     assert len(line.unsettled_reports()) == 1
 
 
+def test_results_of_many_megabytes_do_not_stop_a_slot_for_good(node, broker):
+    name = node.start_slot(broker)
+    broker.send(name, [make("big", 20_000_000) for _ in range(6)])
+    assert [len(report.payload) > 20_000_000 for report in broker.wait_for(name, 6)] == [True] * 6
+
+
 @pytest.mark.parametrize(
     ("call", "expected"),
     [

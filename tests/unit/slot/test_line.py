@@ -179,12 +179,17 @@ def test_remove_takes_the_trace_along(line, view):
     assert list(line.path.parent.iterdir()) == []
 
 
-def test_a_ring_without_room_for_even_a_mark_writes_nothing(line, view):
-    while not line.is_crowded():
-        assert line.finish(record(line.next, 200_000)) > 0
-    before = (line.next, len(view.unsettled_reports()))
-    assert line.finish(record(0, 1)) == 0
-    assert (line.next, len(view.unsettled_reports())) == before
+def test_a_record_that_does_not_fit_is_not_written_but_its_run_has_ended(line, view):
+    assert line.finish(record(1, 200_000)) > 0
+    assert not view.has_unprotected_reports(0)
+    assert line.begin(2, 2, 0) is GRANTED
+    assert line.finish(record(2, 200_000)) == 0
+    assert view.executing() is None
+    assert line.next == 2
+    assert line.finish(record(3, 10_000)) > 0
+    assert [report.key for report in view.unsettled_reports()] == [1, 3]
+    assert view.has_unprotected_reports(1)
+    assert not view.has_unprotected_reports(2)
 
 
 _steps = st.lists(
@@ -205,7 +210,8 @@ def test_the_ring_agrees_with_a_queue(tmp_path_factory, steps):
         if step == "finish":
             data = record(number, amount)
             taken = line.finish(data)
-            kept.append((number if taken == len(data) + 4 else None, taken))
+            assert taken in (0, len(data) + 4)
+            kept.append((number if taken else None, taken))
         else:
             gone = [kept.popleft() for _ in range(min(amount, len(kept)))]
             line.free(len(gone), sum(taken for _, taken in gone))

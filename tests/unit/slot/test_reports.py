@@ -119,7 +119,7 @@ def test_a_report_too_big_for_the_ring_is_due_at_once_and_kept_until_settled(log
     log.rewind()
     assert [len(report.payload) for frame in sent(log) for report in frame.reports] == [5, 1_000_000]
     log.settle(2)
-    assert line.words[6] == line.words[7]  # head has caught up with tail: the mark is freed as a mark
+    assert line.words[6] == line.words[7]  # head has caught up with tail
 
 
 def test_too_much_outside_of_the_ring_stops_the_slot_until_it_is_settled(log):
