@@ -371,7 +371,7 @@ class Cell:
         self.mailbox.close()
         if self.booted:
             reason = self._terminate(reason)
-        # Sockets first: whoever takes this one's place may bind the same address as soon as it hears of the end.
+        # Sockets first, then the news. ZeroMQ still frees an address a moment after the close: bind fresh ones.
         self.loop.drop_cell(self)
         self.finish(reason)
         self.reap()

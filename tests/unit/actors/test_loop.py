@@ -156,12 +156,15 @@ def test_frames_arrive_among_the_messages_in_order_and_in_one_thread(system, con
 
 
 def test_the_sockets_of_a_crashed_actor_are_closed_before_anybody_hears_of_it(system, context):
-    for _ in range(20):
-        ref = system.spawn(Puller, context, "inproc://same-place")
-        with context.socket(zmq.PUSH) as push:
-            push.connect("inproc://same-place")
-            push.send(b"boom")
-            assert system.wait_down(ref).class_name == "ValueError"
+    ref = system.spawn(Puller, context, "inproc://crash")
+    socket = ref.proxy().socket.get()
+    closed: list[bool] = []
+    ref.watch(lambda *_: closed.append(socket.closed))
+    with context.socket(zmq.PUSH) as push:
+        push.connect("inproc://crash")
+        push.send(b"boom")
+        assert system.wait_down(ref).class_name == "ValueError"
+    assert closed == [True]
 
 
 def test_the_sockets_of_a_killed_actor_are_closed_by_its_own_thread(system, context):

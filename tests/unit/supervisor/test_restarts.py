@@ -499,9 +499,15 @@ def test_the_tree_shows_states_restarts_facts_and_last_errors(harness):
 
 
 def test_the_tree_does_not_wait_for_the_busy(harness):
-    gate = threading.Event()
+    gate, entered = threading.Event(), threading.Event()
     harness.start(harness.spec("busy", cls=PinnedMember), harness.spec("a"))
-    harness.child("busy").proxy().do.defer(lambda _: gate.wait(10))
+
+    def hang(_):
+        entered.set()
+        gate.wait(10)
+
+    harness.child("busy").proxy().do.defer(hang)
+    entered.wait(5)
     tree = harness.ref.ask(Tree(timeout_s=0.1))
     assert [child["facts"] for child in tree["children"]] == [{"busy": True}, {}]
     gate.set()
