@@ -57,7 +57,7 @@ FRAME_BYTES: Final = 1 << 20
 WINDOW_TASKS: Final = 65_536  # in flight, unconfirmed
 WINDOW_BYTES: Final = 32 << 20
 BACKOFF_S: Final = (0.02, 0.5)
-WELCOME_S: Final = 5.0
+WELCOME_S: Final = (0.5, 5.0)  # a new hub may miss the first HELLO; one that is busy needs more time each try
 STALL_S: Final = 5.0  # without a confirmation: warn; without a result: ask again
 RECHECK_S: Final = 2.0  # silence after which the rendezvous is looked at again
 SHORTEST_S: Final = 0.001
@@ -85,7 +85,7 @@ class Link:
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
         self._hello_outbox = 0
         self._next_try_at = 0.0
-        self._backoff_s = BACKOFF_S[0]
+        self._backoff_s, self._welcome_s = BACKOFF_S[0], WELCOME_S[0]
         self._heard_at = self._progress_at = 0.0
         self._refused_until = 0.0
         self._gap_at = 0  # the number from which on we sent again, because the broker missed it
@@ -338,7 +338,7 @@ class Link:
         if self.is_connected and self.inbox.ranges and self._hello_outbox:
             return 0.0
         if not self.is_connected:
-            return max(0.0, min(WELCOME_S - (now - self._heard_at), self._until_stop(now)))
+            return max(0.0, min(self._welcome_s - (now - self._heard_at), self._until_stop(now)))
         timeout_s = min(self._until_stop(now), self._until_stalled(now))
         if now < self._refused_until:
             outbox.disarm()
@@ -387,6 +387,7 @@ class Link:
             return
         self.turned_away, self.epoch, self.is_connected = "", welcome.epoch, True
         self._backoff_s, self._refused_until, self._gap_at = BACKOFF_S[0], 0.0, 0
+        self._welcome_s = WELCOME_S[0]
         self.pace.may_ship = True
         if self._hello_outbox:
             self._on_confirm(welcome.taken)
@@ -429,7 +430,9 @@ class Link:
         if connection is None:
             return
         silent_s = now - self._heard_at
-        if not connection.is_lost and silent_s > (RECHECK_S if self.is_connected else WELCOME_S):
+        if not connection.is_lost and silent_s > (RECHECK_S if self.is_connected else self._welcome_s):
+            if not self.is_connected:
+                self._welcome_s = min(WELCOME_S[1], self._welcome_s * 2)
             connection.is_lost = not self.is_connected or self._has_moved()
         if connection.is_lost:
             self._disconnect()

@@ -65,6 +65,7 @@ class FakeBroker:
         self.confirms = True  # False: takes tasks, but says nothing
         self.takes = True  # False: the tasks are lost on the way, as if the broker died with them
         self.refuses: tuple[str, str, float] | None = None
+        self.deaf = 0  # so many HELLOs go unanswered
         self.pushes = True  # False: results are there, but aren't pushed
         self.frames: list[tuple[bytes, Any]] = []  # (kind, value) of everything that came
         self.helloes: list[wire.Hello] = []
@@ -134,6 +135,9 @@ class FakeBroker:
         if kind == wire.HELLO:
             hello = decode(body, type=wire.Hello)
             self.helloes.append(hello)
+            if self.deaf:
+                self.deaf -= 1
+                return
             self._peers[peer] = hello.outbox_id
             taken = self.store.taken.get(hello.outbox_id, 0)
             self._send(peer, wire.WELCOME, wire.Welcome(wire.PROTOCOL, self.epoch, taken, 1))

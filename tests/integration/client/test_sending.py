@@ -343,3 +343,11 @@ def test_a_signal_handler_that_interrupts_a_send_gets_an_error_instead_of_waitin
     assert outbox.last == 1
     add.delay(3)
     assert outbox.last == 2
+
+
+def test_a_hello_that_nobody_answers_is_said_again(app):
+    broker = FakeBroker(app.home)
+    broker.deaf = 1
+    with broker:
+        assert app.tasks["tasks.add"].delay(1).get(timeout=3) == 2
+        assert len(broker.helloes) == 2
