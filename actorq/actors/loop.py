@@ -125,9 +125,13 @@ class Loop:
         """Let go of the eventfd of a loop that was never started."""
         self._waker = None
 
+    def is_running(self) -> bool:
+        """Return whether its thread exists; true a little longer than it does anything."""
+        return self.thread is not None and self.thread.is_alive()
+
     def stuck_for_s(self) -> float:
         """Return for how long the item that is being handled has been taking; 0.0 while the loop sleeps."""
-        if self.sleeping or self.thread is None or not self.thread.is_alive():
+        if self.sleeping or not self.is_running():
             return 0.0
         return max(0.0, time.monotonic() - self.beat)
 

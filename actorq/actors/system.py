@@ -68,6 +68,7 @@ class System:
         self._names: dict[str, Cell] = {}
         self._cells: dict[int, Cell] = {}
         self._loops: set[Loop] = set()
+        self._last_steps: set[Loop] = set()  # closed, but their threads may still be on the way out
         self._shared: Loop | None = None
         self._closing = False
         self._killed: dict[Cell, float] = {}  # pinned, killed, thread not back yet -> monotonic time of the kill
@@ -276,7 +277,8 @@ class System:
         self._join(deadline)
 
     def _join(self, deadline: float) -> None:
-        loops = self.loops()
+        with self.lock:
+            loops = [*self._loops, *self._last_steps]
         for loop in loops:
             loop.stop()
         until = max(deadline, time.monotonic() + JOIN_GRACE_S)
@@ -312,6 +314,7 @@ class System:
         """Forget a loop whose thread ends; whoever still lived on it is dead now."""
         with self.lock:
             self._loops.discard(loop)
+            self._last_steps = {other for other in self._last_steps if other.is_running()} | {loop}
             if loop is self._shared:
                 self._shared = None
             left = [cell for cell in self._cells.values() if cell.loop is loop]

@@ -164,6 +164,7 @@ def test_the_sockets_of_a_crashed_actor_are_closed_before_anybody_hears_of_it(sy
         push.connect("inproc://crash")
         push.send(b"boom")
         assert system.wait_down(ref).class_name == "ValueError"
+        wait_until(lambda: closed, what="the watcher to be told")
     assert closed == [True]
 
 
