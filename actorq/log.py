@@ -6,6 +6,8 @@ fetches the real logger at its first use. Only `node` and `cli` configure struct
 
 from __future__ import annotations
 
+import logging
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -27,9 +29,26 @@ class LazyLogger:
         if self._logger is None:
             import structlog  # noqa: PLC0415  slower to import than the rest of actorq together
 
-            self._logger = structlog.get_logger(self._name)
+            self._logger = structlog.get_logger(self._name) if structlog.is_configured() else _make_plain(self._name)
         method: Callable[..., Any] = getattr(self._logger, level)
         return method
+
+
+def _make_plain(name: str) -> Any:
+    """Return a logger for a program that hasn't set up structlog: warnings and worse, a line each, on stderr."""
+    import structlog  # noqa: PLC0415
+
+    return structlog.wrap_logger(
+        structlog.WriteLogger(sys.stderr),
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.format_exc_info,
+            structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "logger", "event"]),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger=name,
+    )
 
 
 def get_logger(name: str) -> LazyLogger:

@@ -13,6 +13,7 @@ slots' line files what they finished and what they run (`recovery`), and everybo
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import msgspec
@@ -47,6 +48,7 @@ from actorq.node.messages import (
     OutboxLeft,
     Register,
     Registered,
+    RegisterRefused,
     Reply,
     Request,
     Snapshot,
@@ -116,6 +118,14 @@ class _DeathNote:
         self.name = name
 
 
+@dataclass(frozen=True, slots=True)
+class _Registration:
+    """Who waits for an outbox's number."""
+
+    found: Callable[[Registered], None]
+    refused: Callable[[str], None]
+
+
 class Broker(Actor):
     """Carries tasks and results; see the module."""
 
@@ -135,7 +145,7 @@ class Broker(Actor):
         self._clients: dict[int, ClientPeer] = {}  # by outbox number
         self._slots: dict[str, SlotPeer] = {}
         self._orphans: dict[int, ActorRef[Any]] = {}  # by outbox number: who empties it
-        self._registering: dict[int, list[Callable[[Registered], None]]] = {}
+        self._registering: dict[int, list[_Registration]] = {}
         self._graves: list[LineView] = []  # lines of dead slots whose reports aren't sealed yet
         self._graves_sealed: list[LineView] = []
         self._committing = False
@@ -299,7 +309,11 @@ class Broker(Actor):
             self._add(ClientPeer(routing_id=routing_id, pid=hello.pid))
             self._welcome(routing_id)
         else:
-            self._with_outbox(hello.outbox_id, lambda found: self._hello_client(routing_id, hello, found))
+            self._with_outbox(
+                hello.outbox_id,
+                lambda found: self._hello_client(routing_id, hello, found),
+                lambda detail: self._welcome(routing_id, error=detail),
+            )
 
     def _welcome(self, routing_id: bytes, taken: int = 0, outbox_no: int = 0, error: str = "") -> None:
         self._send(routing_id, wire.WELCOME, wire.Welcome(wire.PROTOCOL, self.epoch, taken, outbox_no, error))
@@ -308,8 +322,8 @@ class Broker(Actor):
         desk = self.ledger.open_outbox(found.outbox_id, found.no, found.taken)
         peer = self._clients[desk.no] = ClientPeer(routing_id=routing_id, pid=hello.pid, desk=desk)
         self._add(peer)
-        # `taken` counts what is accepted, also if it isn't committed yet: its confirmation follows.
-        self._welcome(routing_id, desk.taken, desk.no)
+        # What is taken but not committed comes again and is passed over; its sender must keep it until then.
+        self._welcome(routing_id, desk.committed, desk.no)
 
     def _hello_slot(self, routing_id: bytes, hello: wire.Hello) -> None:
         peer = self._slots.get(hello.name)
@@ -369,18 +383,25 @@ class Broker(Actor):
 
     # -- tasks come in -------------------------------------------------------------------------------------------------
 
-    def _with_outbox(self, outbox_id: int, then: Callable[[Registered], None]) -> None:
+    def _with_outbox(
+        self, outbox_id: int, found: Callable[[Registered], None], refused: Callable[[str], None] = lambda _: None
+    ) -> None:
         # Asked of the store each time, also for a known one: it must not be taken for one that nobody needs any more.
         waiting = self._registering.setdefault(outbox_id, [])
-        waiting.append(then)
+        waiting.append(_Registration(found, refused))
         if len(waiting) == 1:
             self.store.tell(Register(outbox_id, self.self_ref))
 
     def on_registered(self, message: Registered) -> None:
         """Go on with whoever waits for this outbox's number."""
         self.ledger.open_outbox(message.outbox_id, message.no, message.taken)
-        for then in self._registering.pop(message.outbox_id, ()):
-            then(message)
+        for waiting in self._registering.pop(message.outbox_id, ()):
+            waiting.found(message)
+
+    def on_register_refused(self, message: RegisterRefused) -> None:
+        """Turn away who came with a new outbox; it comes again."""
+        for waiting in self._registering.pop(message.outbox_id, ()):
+            waiting.refused(message.detail)
 
     def _take(self, peer: ClientPeer, put: wire.Put) -> None:
         desk = peer.desk
@@ -394,6 +415,9 @@ class Broker(Actor):
         elif first > desk.taken + 1:
             # A batch before this one was refused: to take this one would be to mark that one as taken, too.
             refused = wire.Refused(desk.taken + 1, "Gap", "", 0.0)
+        elif put.messages[-1].number <= desk.committed:
+            self._send(peer.routing_id, wire.CONFIRM, wire.Confirm(desk.committed))  # it came again, needlessly
+            return
         else:
             self.ledger.take(desk, put.messages, self.clock.now())
             return
@@ -405,8 +429,8 @@ class Broker(Actor):
         def take(found: Registered) -> None:
             desk = self.ledger.open_outbox(found.outbox_id, found.no, found.taken)
             self._orphans[desk.no] = message.reply_to
-            if not message.messages or message.messages[-1].number <= desk.taken:
-                message.reply_to.tell(OrphanSafe(desk.outbox_id, desk.taken))
+            if not message.messages or message.messages[-1].number <= desk.committed:
+                message.reply_to.tell(OrphanSafe(desk.outbox_id, desk.committed))
             elif self._full_since is None:
                 self.ledger.take(desk, message.messages, self.clock.now())
 
@@ -608,6 +632,11 @@ class Broker(Actor):
                 orphan.tell(OrphanSafe(self.ledger.by_no[no].outbox_id, number))
         for routing_id, results in self.subscriptions.match(sealed.results):
             self._send(routing_id, wire.RESULTS, results)
+        for slot, settled in sealed.settled.items():
+            peer = self._slots.get(slot.name)
+            if peer is not None and not slot.held and peer.routing_id:
+                # An idle slot gets no tasks that would tell it; until it knows, it keeps these reports in memory.
+                self._send(peer.routing_id, wire.TASKS, wire.Tasks(settled, []))
         self._clear(self._graves_sealed)
 
     def _clear(self, graves: list[LineView]) -> None:

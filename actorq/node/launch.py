@@ -31,6 +31,8 @@ from actorq.transport.paths import Home, find_home
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from actorq.node.node import Node
+
 __all__ = ["EXIT_CODES", "NodeOptions", "exit_code_of", "run_node", "wait_for_app"]
 
 log = get_logger(__name__)
@@ -148,7 +150,7 @@ class _Signals:
             return
 
 
-def _serve(running: Any, settings: Settings, signals: _Signals) -> int:
+def _serve(running: Node, settings: Settings, signals: _Signals) -> int:
     running.on_end(signals.wake)
     stops = 0
     deadline: float | None = None

@@ -47,11 +47,15 @@ _REVOKED: Final = NUMBERS[REVOKED]
 
 @dataclass(slots=True, eq=False)
 class OutboxDesk:
-    """What the hub knows of one outbox: `taken` is the highest number accepted, `finished` the highest that ended."""
+    """What the hub knows of one outbox, as highest numbers: `taken` was accepted, `committed` is safe, `finished` ended.
+
+    Its owner may forget what is committed, not what is merely taken: that is in this memory only.
+    """
 
     outbox_id: int
     no: int
     taken: int
+    committed: int
     finished: int = 0
 
 
@@ -146,7 +150,7 @@ class Ledger:
         """Return the desk of an outbox that the store has registered; the same one each time."""
         desk = self.outboxes.get(outbox_id)
         if desk is None:
-            desk = self.outboxes[outbox_id] = self.by_no[no] = OutboxDesk(outbox_id, no, taken)
+            desk = self.outboxes[outbox_id] = self.by_no[no] = OutboxDesk(outbox_id, no, taken, committed=taken)
             desk.finished = taken  # what ended before this epoch must be looked up in the store
         return desk
 
@@ -548,6 +552,8 @@ class Ledger:
         for lane, count in sealed.spilled.items():
             lane.spilling -= count
             lane.stored += count
+        for no, number in sealed.confirms.items():
+            self.by_no[no].committed = number
         for slot, reported in sealed.settled.items():
             slot.settled = max(slot.settled, reported)
         if receipt.refused:

@@ -28,6 +28,7 @@ __all__ = [
     "Found",
     "Lease",
     "Leased",
+    "LookForStrays",
     "LookUp",
     "LookedUp",
     "NodeAnswer",
@@ -37,6 +38,7 @@ __all__ = [
     "OrphanTasks",
     "OutboxLeft",
     "Register",
+    "RegisterRefused",
     "Registered",
     "Reply",
     "Request",
@@ -123,6 +125,14 @@ class Registered:
     outbox_id: int
     no: int
     taken: int
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterRefused:
+    """There is no room to note a new outbox."""
+
+    outbox_id: int
+    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,6 +300,11 @@ class ForkSlot:
 
     place: int
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class LookForStrays:
+    """An order was given up: a process for it may exist all the same, and nobody was told."""
 
 
 @dataclass(frozen=True, slots=True)

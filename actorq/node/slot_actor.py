@@ -19,7 +19,7 @@ from actorq.actors import Actor
 from actorq.errors import Exit
 from actorq.log import get_logger
 from actorq.messages.reasons import SHUTDOWN, is_clean
-from actorq.node.messages import ForkFailed, ForkSlot, RetireSlot, SlotForked, SlotGone
+from actorq.node.messages import ForkFailed, ForkSlot, LookForStrays, RetireSlot, SlotForked, SlotGone
 from actorq.slot.line import LineView, trace_path
 from actorq.slot.process import reap
 
@@ -121,6 +121,7 @@ class SlotActor(Actor):
         """The zygote died with the order: order again."""
         if self.roster.orders.get(self.place) == message.name and self._is_mine:
             self._order()
+            self.zygote.tell(LookForStrays())
 
     def on_slot_forked(self, message: SlotForked) -> None:
         """The process runs."""
@@ -137,6 +138,7 @@ class SlotActor(Actor):
             log.warning("slot_not_started", place=self.place, why=message.error)
             self._short_lives += 1
             self._order_after_pause()
+            self.zygote.tell(LookForStrays())
 
     def _order_after_pause(self) -> None:
         pause_s = plan_pause(self._short_lives)

@@ -30,6 +30,7 @@ from actorq.node.messages import (
     LookUp,
     Register,
     Registered,
+    RegisterRefused,
     TasksDue,
 )
 
@@ -102,8 +103,12 @@ class Store(Actor):
 
     def on_register(self, message: Register) -> None:
         """Give an outbox its number."""
-        no, taken = self.engine.register_outbox(message.outbox_id)
-        message.reply_to.tell(Registered(message.outbox_id, no, taken))
+        try:
+            no, taken = self.engine.register_outbox(message.outbox_id)
+        except StoreFull as error:
+            message.reply_to.tell(RegisterRefused(message.outbox_id, str(error)))
+        else:
+            message.reply_to.tell(Registered(message.outbox_id, no, taken))
 
     def on_fetch(self, message: Fetch) -> None:
         """Read results of a range of keys."""

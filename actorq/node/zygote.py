@@ -13,7 +13,7 @@ from actorq.actors import Actor
 from actorq.errors import Exit
 from actorq.log import get_logger
 from actorq.messages.reasons import Crashed
-from actorq.node.messages import ForkFailed, ForkSlot, SlotForked
+from actorq.node.messages import ForkFailed, ForkSlot, LookForStrays, SlotForked
 from actorq.node.roster import SlotProcess
 from actorq.slot import orders
 from actorq.slot.zygote_process import SlotStarted, ZygoteLost
@@ -33,8 +33,8 @@ log = get_logger(__name__)
 STRAYS_S: Final = 1.0  # after a start: by then whatever an earlier zygote forked has made its line
 
 
-class _LookForStrays:
-    """Timer: an earlier zygote may have died between a fork and its answer."""
+class _StraysShow:
+    """Timer: whatever was forked has made its line by now."""
 
 
 class Zygote(Actor):
@@ -46,7 +46,7 @@ class Zygote(Actor):
         self._waiting: dict[str, int] = {}
         self._process = start()
         self.sockets.add_fd(self._process.fileno(), self._on_replies)
-        self.timers.after(STRAYS_S, _LookForStrays())
+        self.timers.after(STRAYS_S, _StraysShow())  # an earlier zygote may have died between a fork and its answer
 
     def terminate(self, reason: ExitReason) -> None:
         """End the process; take what it has forked already, and give back what it hasn't."""
@@ -67,7 +67,11 @@ class Zygote(Actor):
         options = orders.SlotOptions(message.name, str(self.home.path), str(self.home.runtime), self.node)
         self._process.request_slot(options)
 
-    def on_look_for_strays(self, _: _LookForStrays) -> None:
+    def on_look_for_strays(self, _: LookForStrays) -> None:
+        """Look in a while."""
+        self.timers.after(STRAYS_S, _StraysShow())
+
+    def on_strays_show(self, _: _StraysShow) -> None:
         """End slots that nobody was told of."""
         count = self.roster.find_strays(self.home)
         if count:

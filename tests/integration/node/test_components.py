@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
+import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,6 +68,19 @@ def crash(node: Node, name: str) -> None:
     wait_until(lambda: (now := node.system.whereis(name)) is not None and now.id != before.id, 20, f"{name} to be back")
 
 
+def count_resources() -> Counter[str]:
+    """Count this process's threads, descriptors by what they lead to, and children by name."""
+    me = psutil.Process()
+    counts = Counter({"threads": me.num_threads()})
+    for fd in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):
+            counts[re.sub(r"\d+|/.*/|.*-(?=.*line)|[0-9a-f]{2,}", "", os.readlink(f"/proc/self/fd/{fd}"))] += 1
+    for child in me.children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            counts[child.name()[:9]] += 1
+    return counts
+
+
 def find(node: Node, name: str) -> ActorRef[object]:
     wait_until(lambda: node.system.whereis(name) is not None, 20, f"{name} to be there")
     ref = node.system.whereis(name)
@@ -88,8 +105,8 @@ def test_restarts_leave_nothing_behind(node: Node, app: App) -> None:
     for name in COMPONENTS:
         crash(node, name)
     app.send_task("tasks.add", [1, 1]).get(timeout=30)
-    me = psutil.Process()
-    before = (me.num_threads(), me.num_fds(), len(me.children(recursive=True)))
+    wait_until(lambda: len(app.ask("status")["slots"]) == 2, 20, "both slots to be connected")
+    before = count_resources()
     for place in range(ROUNDS):
         crash(node, COMPONENTS[place % len(COMPONENTS)])
     for place in range(ROUNDS):
@@ -98,10 +115,9 @@ def test_restarts_leave_nothing_behind(node: Node, app: App) -> None:
         process.kill()
         wait_until(lambda: node.roster.processes.get(place % 2) not in (None, process), 20, "another slot")  # noqa: B023
     assert app.send_task("tasks.add", [1, 1]).get(timeout=30) == 2
-    wait_until(
-        lambda: (me.num_threads(), me.num_fds(), len(me.children(recursive=True))) <= before,
-        20,
-        f"no more threads, descriptors, processes than before, {before}",
-    )
+    give_up_at = time.monotonic() + 20
+    while more := count_resources() - before:
+        assert time.monotonic() < give_up_at, f"before {before}, more than that: {more}"
+        time.sleep(0.1)
     assert len(list(app.home.runtime.glob("*.sock"))) == 1
     wait_until(lambda: len(list(app.home.lines.glob("*.line"))) == 2, 10, "the lines of the dead to be cleared away")
