@@ -6,6 +6,7 @@ backlog: a node without slots takes the tasks, then a second node with two slots
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from actorq import App
@@ -23,8 +24,13 @@ def noop(value: int) -> int:
     return value
 
 
+def clock() -> float:
+    return time.monotonic()
+
+
 app = App("bench")  # the node's; the client has one on the home of its measure
 app.task(name="noop")(noop)
+app.task(name="clock")(clock)
 
 
 class Actorq(System):
@@ -38,6 +44,7 @@ class Actorq(System):
         self.home = str(folder / "home")
         self.app = App("bench", home=self.home)
         self.noop = self.app.task(name="noop")(noop)
+        self.clock = self.app.task(name="clock")(clock)
 
     def open(self, *, live: bool) -> None:
         if not live:
@@ -57,6 +64,9 @@ class Actorq(System):
     def send_loop(self, first: int, count: int) -> list[Any]:
         delay = self.noop.delay
         return [delay(value) for value in range(first, first + count)]
+
+    def send_clock(self) -> Any:
+        return self.clock.delay()
 
     def send_bulk(self, first: int, count: int) -> list[Any]:
         return list(self.noop.delay_many((value,) for value in range(first, first + count)))

@@ -65,6 +65,10 @@ class System(ABC):
     def send_loop(self, first: int, count: int) -> list[Any]:
         """Send tasks one call at a time and return what is needed to collect them."""
 
+    def send_clock(self) -> Any:
+        """Send a task whose result is `time.monotonic()` at its run: that clock is the same in all processes."""
+        raise Unavailable("nothing waits without a worker")
+
     def send_bulk(self, first: int, count: int) -> list[Any]:
         """Send tasks by the call the system has for many."""
         raise Unavailable("has none")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING, Any
 
 from celery import Celery
-from celery.result import AsyncResult, ResultSet
+from celery.result import AsyncResult
 
 from benchmarks.system import CONCURRENCY, OnRedis
 
@@ -24,6 +25,11 @@ app.conf.update(
 @app.task(name="noop")
 def noop(value: int) -> int:
     return value
+
+
+@app.task(name="clock")
+def clock() -> float:
+    return time.monotonic()
 
 
 class CeleryRedis(OnRedis):
@@ -44,8 +50,11 @@ class CeleryRedis(OnRedis):
     def send_loop(self, first: int, count: int) -> list[Any]:
         return [noop.delay(value) for value in range(first, first + count)]
 
+    def send_clock(self) -> Any:
+        return clock.delay()
+
     def collect(self, handles: Sequence[AsyncResult]) -> list[Any]:
-        return list(ResultSet(list(handles)).join_native(timeout=600))
+        return [result.get(timeout=600) for result in handles]
 
 
 SYSTEM = CeleryRedis

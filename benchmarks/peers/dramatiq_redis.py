@@ -6,6 +6,7 @@ With one thread a process it fetches two messages at a time and drains a fifth a
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING, Any
 
 import dramatiq
@@ -30,6 +31,11 @@ def noop(value: int) -> int:
     return value
 
 
+@dramatiq.actor(store_results=True)
+def clock() -> float:
+    return time.monotonic()
+
+
 class DramatiqRedis(OnRedis):
     name = "dramatiq_redis"
     title = "Dramatiq + Redis"
@@ -52,6 +58,9 @@ class DramatiqRedis(OnRedis):
 
     def send_loop(self, first: int, count: int) -> list[Any]:
         return [noop.send(value) for value in range(first, first + count)]
+
+    def send_clock(self) -> Any:
+        return clock.send()
 
     def collect(self, handles: Sequence[dramatiq.Message]) -> list[Any]:
         return [message.get_result(block=True, timeout=600_000) for message in handles]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,11 @@ huey = SqliteHuey("bench", filename=os.environ.get("BENCH_HUEY_FILE", ":memory:"
 @huey.task()
 def noop(value: int) -> int:
     return value
+
+
+@huey.task()
+def clock() -> float:
+    return time.monotonic()
 
 
 class HueySqlite(System):
@@ -54,6 +60,9 @@ class HueySqlite(System):
 
     def send_loop(self, first: int, count: int) -> list[Any]:
         return [noop(value) for value in range(first, first + count)]
+
+    def send_clock(self) -> Any:
+        return clock()
 
     def collect(self, handles: Sequence[Any]) -> list[Any]:
         return [result.get(blocking=True, timeout=600, backoff=1, max_delay=POLL_S) for result in handles]
