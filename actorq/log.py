@@ -44,10 +44,10 @@ def _make_plain(name: str) -> Any:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso"),
             structlog.processors.format_exc_info,
-            structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "logger", "event"]),
+            structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "logger_name", "event"]),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
-        logger=name,
+        logger_name=name,
     )
 
 

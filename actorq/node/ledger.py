@@ -136,7 +136,7 @@ class Ledger:
         self._settled: list[Settlement] = []
         self._straight: list[ResultRecord] = []
         self._aliases: list[tuple[str, int]] = []
-        self._changed: list[Change] = []
+        self._changed: dict[int, Change] = {}
         self._dead: list[DeadLetter] = []
         self._taken: dict[int, int] = {}
         self._results: list[ResultRecord] = []
@@ -349,6 +349,8 @@ class Ledger:
         else:
             record = ResultRecord(key, report.state, report.payload, report.codec_id, now, report.runtime_s)
             self._results.append(record)
+        if self._changed:
+            self._changed.pop(key, None)  # a transaction says one thing about a task: its end
         if self._fresh.pop(key, None) is None:
             self._settled.append(Settlement(key, delivery.token, record))
         elif record is not None:
@@ -377,17 +379,20 @@ class Ledger:
                 message.eta = report.due_at
                 self._puts.append(NewTask(delivery.key, message, deliveries=delivery.deliveries))
             else:
-                self._changed.append(
-                    Change(delivery.key, delivery.token, delivery.deliveries, message, report.due_at)
-                )
+                self._change(Change(delivery.key, delivery.token, delivery.deliveries, message, report.due_at))
             return
         if is_fresh:
             self._fresh[delivery.key] = delivery
         else:
-            self._changed.append(
-                Change(delivery.key, delivery.token, delivery.deliveries, message, keep_lease=True)
-            )
+            self._change(Change(delivery.key, delivery.token, delivery.deliveries, message, keep_lease=True))
         self._append(self._lane(message.queue, message.priority), delivery)
+
+    def _change(self, change: Change) -> None:
+        """Note a change; of several in one transaction the last counts, with what it doesn't say taken from before."""
+        before = self._changed.get(change.key)
+        if before is not None and change.message is None:
+            change.message = before.message
+        self._changed[change.key] = change
 
     def fail_delivery(self, slot: SlotDesk, key: int, cause: str, traceback: str, now: float) -> bool:
         """Count a delivery whose slot died while it ran. Return whether the task is a dead letter now."""
@@ -397,15 +402,14 @@ class Ledger:
         delivery.deliveries += 1
         if delivery.deliveries < delivery.message.max_deliveries:
             if delivery.key not in self._fresh:
-                self._changed.append(
-                    Change(key, delivery.token, delivery.deliveries, None, None, keep_lease=True)
-                )
+                self._change(Change(key, delivery.token, delivery.deliveries, keep_lease=True))
             self._put_back([delivery])
             return False
         lost = SlotLost(delivery.message.task, cause, delivery.deliveries)
         record = ResultRecord(key, _FAILURE, encode_failure(lost, traceback), 0, now)
         if self._fresh.pop(key, None) is not None:
             self._puts.append(NewTask(key, delivery.message, delivery.token, delivery.deliveries))
+        self._changed.pop(key, None)
         self._dead.append(DeadLetter(key, delivery.token, cause, traceback, now, record))
         self._results.append(record)
         self.finished += 1
@@ -459,7 +463,7 @@ class Ledger:
         delivery = Delivery(task.key, token, task.deliveries, task.outbox_id, task.message)
         delivery.deliveries += 1
         if delivery.deliveries < task.message.max_deliveries:
-            self._changed.append(Change(task.key, token, delivery.deliveries, None, None))
+            self._change(Change(task.key, token, delivery.deliveries))
             return
         delivery.deliveries -= 1
         grave.held[task.key] = delivery
@@ -522,7 +526,7 @@ class Ledger:
             settled=self._settled,
             straight=self._straight,
             aliases=self._aliases,
-            changed=self._changed,
+            changed=list(self._changed.values()),
             dead=self._dead,
             taken=self._taken,
             forgotten=self._forgotten,
@@ -538,7 +542,7 @@ class Ledger:
         new = {put.key for put in transaction.puts}
         self._puts = transaction.puts + self._puts
         self._settled = [each for each in transaction.settled if each.key in new] + self._settled
-        self._changed = [each for each in transaction.changed if each.key in new] + self._changed
+        self._changed = {each.key: each for each in transaction.changed if each.key in new} | self._changed
         self._dead = [each for each in transaction.dead if each.key in new] + self._dead
         self._results = [each for each in sealed.results if each.key in new] + self._results
         self._taken = {**sealed.confirms, **self._taken}
