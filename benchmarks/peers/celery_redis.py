@@ -7,12 +7,13 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from celery import Celery
-from celery.result import AsyncResult
 
 from benchmarks.system import CONCURRENCY, OnRedis
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from celery.result import AsyncResult
 
 app = Celery("bench")
 app.conf.update(
