@@ -159,7 +159,9 @@ class SlotLost(TaskError):
 
     def __init__(self, task: str, cause: str, deliveries: int) -> None:
         self.task, self.cause, self.deliveries = task, cause, deliveries
-        super().__init__(f"task {task} ended its process {deliveries} times, the last by {cause}; it is a dead letter now")
+        super().__init__(
+            f"task {task} ended its process {deliveries} times, the last by {cause}; it is a dead letter now"
+        )
 
 
 class NotRegistered(TaskError):

@@ -55,9 +55,7 @@ class NodeProcess:
 
     def wait_ready(self) -> Self:
         """Wait until the node says that it is up."""
-        wait_until(
-            lambda: "actorq node" in self.output or self.returncode is not None, START_S, "the node to start"
-        )
+        wait_until(lambda: "actorq node" in self.output or self.returncode is not None, START_S, "the node to start")
         assert self.returncode is None, self.output
         return self
 

@@ -60,7 +60,9 @@ _OPTIONS: Final = (
     click.option("--home", metavar="FOLDER", help="Where store and outboxes are; default: by the application's name."),
     click.option("-b", "--broker", metavar="URL", help="The engine, e.g. 'local:///folder'."),
     click.option("--json", "as_json", is_flag=True, default=None, help="Print JSON for programs."),
-    click.option("--timeout", "timeout_s", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="How long to wait."),
+    click.option(
+        "--timeout", "timeout_s", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="How long to wait."
+    ),
 )
 _ENVIRONMENT: Final = {"app": "ACTORQ_APP", "home": "ACTORQ_HOME", "broker": "ACTORQ_BROKER"}
 
@@ -72,7 +74,9 @@ def common_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.pass_context
     def collect(context: click.Context, /, *args: Any, **options: Any) -> Any:
         given = {name: options.pop(name) for name in Common.__slots__ if name in options}
-        before = context.parent.obj if context.parent is not None and isinstance(context.parent.obj, Common) else Common()
+        before = (
+            context.parent.obj if context.parent is not None and isinstance(context.parent.obj, Common) else Common()
+        )
         merged = Common(
             **{name: given[name] if given.get(name) is not None else getattr(before, name) for name in Common.__slots__}
         )
@@ -129,7 +133,7 @@ def load(common: Common) -> App:
     Raises:
         ConfigError: there is none, or it can't be imported.
     """
-    from actorq.app import load_app  # noqa: PLC0415  verbs that need no application start faster without
+    from actorq.app import load_app
 
     if not common.app:
         raise ConfigError("expected an application, got none; say which with -A MODULE or ACTORQ_APP")
@@ -181,7 +185,7 @@ def ask_hub(common: Common, command: str, arguments: dict[str, Any] | None = Non
         BrokerUnavailable: nobody answered in time.
         ActorqError: it answered that it can't.
     """
-    from actorq.app import App  # noqa: PLC0415
+    from actorq.app import App
 
     with App("default", home=locate(common).path) as app:
         return app.ask(command, arguments or {}, timeout=common.timeout_s)

@@ -24,7 +24,11 @@ def configure_logs(level: str, *, as_json: bool = False) -> None:
     if level.lower() not in LEVELS:
         raise ConfigError(f"expected --loglevel to be one of {', '.join(LEVELS)}, got {level!r}")
     is_terminal = sys.stderr.isatty() and not as_json
-    renderer: Any = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback) if is_terminal else structlog.processors.JSONRenderer(default=str)
+    renderer: Any = (
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        if is_terminal
+        else structlog.processors.JSONRenderer(default=str)
+    )
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

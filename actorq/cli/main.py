@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import click
 
-from actorq.version import __version__
 from actorq.cli.common import common_options
+from actorq.version import __version__
 
 __all__ = ["cli", "main"]
 
@@ -34,11 +34,11 @@ EPILOG: Final = (
 class Verbs(click.Group):
     """Loads a verb's module when it is needed, and suggests the nearest verb for a wrong one."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's signature
+    def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the verbs, sorted."""
         return sorted(VERBS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the verb, or return None."""
         if cmd_name not in VERBS:
             return None
@@ -46,7 +46,9 @@ class Verbs(click.Group):
         command: click.Command = getattr(importlib.import_module(module), name)
         return command
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         """Suggest the nearest verb for one that doesn't exist."""
         if args and args[0] not in VERBS and not args[0].startswith("-"):
             near = difflib.get_close_matches(args[0], VERBS, n=1)
@@ -54,7 +56,7 @@ class Verbs(click.Group):
             ctx.fail(f"No such command {args[0]!r}.{hint}")
         return super().resolve_command(ctx, args)
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the verbs without importing their modules."""
         with formatter.section("Commands"):
             formatter.write_dl([(verb, text) for verb, (_, _, text) in sorted(VERBS.items())])
@@ -63,7 +65,7 @@ class Verbs(click.Group):
 @click.command(cls=Verbs, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, "-V", "--version", prog_name="actorq")
 @common_options
-def cli(common: Any) -> None:  # noqa: ARG001  kept in the context for the verbs
+def cli(common: Any) -> None:
     """Run tasks in nodes, and see what they do."""
 
 

@@ -24,19 +24,21 @@ __all__ = ["node"]
 @click.option("-n", "--name", metavar="NAME", help="The node's name; default: node<pid>@<host>.")
 @click.option("-l", "--loglevel", default="info", metavar="LEVEL", help="debug, info, warning or error.")
 @click.option("--durability", type=click.Choice(DURABILITIES), help="What a confirmed task survives.")
-@click.option("--drain-timeout", "drain_timeout_s", type=click.FloatRange(0), metavar="SECONDS", help="Grace at the end.")
+@click.option(
+    "--drain-timeout", "drain_timeout_s", type=click.FloatRange(0), metavar="SECONDS", help="Grace at the end."
+)
 @with_errors
 def node(common: Common, /, name: str | None, loglevel: str, **settings: Any) -> None:
     """Start a node: it runs the tasks of an application.
 
     The first node of a home owns the store and is its hub; others join it, and one takes over when it ends.
     """
-    from actorq.cli.logs import configure_logs  # noqa: PLC0415  structlog is slow to import
+    from actorq.cli.logs import configure_logs
 
     if not common.app:
         raise ConfigError("expected an application, got none; say which with -A MODULE or ACTORQ_APP")
     configure_logs(loglevel, as_json=common.as_json)
-    from actorq.node.launch import NodeOptions, run_node  # noqa: PLC0415  the other verbs don't need a node
+    from actorq.node.launch import NodeOptions, run_node
 
     given: Mapping[str, Any] = {key: value for key, value in settings.items() if value is not None}
     options = NodeOptions(common.app, name, common.home, common.broker, given)

@@ -17,7 +17,9 @@ __all__ = ["call", "result"]
 @common_options
 @click.argument("task")
 @click.option("-a", "--args", "args_json", default="[]", metavar="JSON", help='Positional arguments, e.g. "[2, 3]".')
-@click.option("-k", "--kwargs", "kwargs_json", default="{}", metavar="JSON", help='Keyword arguments, e.g. \'{"x": 2}\'.')
+@click.option(
+    "-k", "--kwargs", "kwargs_json", default="{}", metavar="JSON", help="Keyword arguments, e.g. '{\"x\": 2}'."
+)
 @click.option("-q", "--queue", metavar="NAME", help="Where it waits.")
 @click.option("--priority", type=click.IntRange(0, 9), help="9 goes first.")
 @click.option("--countdown", type=float, metavar="SECONDS", help="Run it not before.")
@@ -43,7 +45,7 @@ def call(common: Common, /, task: str, args_json: str, kwargs_json: str, *, no_w
 @with_errors
 def result(common: Common, /, task_id: str) -> None:
     """Print the result of the task TASK_ID, waiting for it if need be."""
-    from actorq.app import App  # noqa: PLC0415
+    from actorq.app import App
 
     with load(common) if common.app else App("default", home=locate(common).path) as app:
         _print_result(common, app.AsyncResult(task_id))

@@ -72,14 +72,23 @@ def _print_trees(nodes: dict[str, Any]) -> None:
     print_table(("component", "state", "restarts", "mailbox", "pid", "facts"), rows)
 
 
-def _add_branch(rows: list[tuple[str, ...]], node: dict[str, Any], stem: str, lead: str, label: str | None = None) -> None:
+def _add_branch(
+    rows: list[tuple[str, ...]], node: dict[str, Any], stem: str, lead: str, label: str | None = None
+) -> None:
     facts = dict(node.get("facts") or {})
     pid = facts.pop("pid", node.get("pid") or "")
     told = " ".join(f"{key}={value}" for key, value in facts.items() if value is not None)
     if node.get("last_error"):
         told = f"{told} last_error={str(node['last_error']).splitlines()[0][:80]!r}".strip()
     rows.append(
-        (f"{lead}{label or node['id']}", node["state"], str(node["restarts"]), str(node["mailbox"] or 0), str(pid), told)
+        (
+            f"{lead}{label or node['id']}",
+            node["state"],
+            str(node["restarts"]),
+            str(node["mailbox"] or 0),
+            str(pid),
+            told,
+        )
     )
     children = node.get("children") or []
     for place, child in enumerate(children):

@@ -258,7 +258,7 @@ class Broker(Actor):
         routing_id, frame = frames[0], frames[-1]
         kind = frame[:1]
         try:
-            if len(frames) != 2:  # noqa: PLR2004  a routing id and one frame
+            if len(frames) != 2:
                 raise ValueError(f"expected one frame, got {len(frames) - 1}")
             body = memoryview(frame)[1:]
             if kind == wire.HELLO:

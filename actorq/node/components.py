@@ -65,7 +65,9 @@ def plan_node(parts: NodeParts) -> list[ChildSpec]:
     home, node, lock, settings = parts.home, parts.node, parts.lock, parts.settings
     hub = {"lock": lock}
     components = [
-        Component("store", Store, provides=("store",), kwargs={"home": home, "settings": settings, **hub}, shutdown=10.0),
+        Component(
+            "store", Store, provides=("store",), kwargs={"home": home, "settings": settings, **hub}, shutdown=10.0
+        ),
         Component(
             "broker",
             Broker,

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import psutil
 
-
 from actorq.actors import Actor
 from actorq.config import suggest
 from actorq.log import get_logger

@@ -174,9 +174,7 @@ def _serve(running: Node, settings: Settings, signals: _Signals) -> int:
     return code
 
 
-def _banner(
-    home: Home, settings: Settings, info: AppInfo, name: str, slots: int, *, is_hub: bool
-) -> str:
+def _banner(home: Home, settings: Settings, info: AppInfo, name: str, slots: int, *, is_hub: bool) -> str:
     role = "hub of this home: it owns the store" if is_hub else "worker: another node of this home is its hub"
     rows = {
         "node": f"{name} (pid {os.getpid()})",

@@ -29,8 +29,16 @@ KILL_MARGIN_S: Final = 2.0  # after the grace, for a slot that is just about to 
 class Sizer(Actor):
     """Fills the places 0 to `size` - 1."""
 
-    def init(  # noqa: PLR0913  a component gets exactly what it needs
-        self, *, size: int, drain_timeout_s: float, roster: Roster, home: Home, zygote: NameRef, slots: NameRef, link: NameRef
+    def init(
+        self,
+        *,
+        size: int,
+        drain_timeout_s: float,
+        roster: Roster,
+        home: Home,
+        zygote: NameRef,
+        slots: NameRef,
+        link: NameRef,
     ) -> None:
         """Ask for one slot actor a place."""
         self.size = size

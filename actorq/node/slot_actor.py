@@ -10,7 +10,6 @@ and the next incarnation finds it in the roster.
 
 from __future__ import annotations
 
-
 import contextlib
 import os
 from typing import TYPE_CHECKING, Final

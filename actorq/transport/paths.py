@@ -86,7 +86,9 @@ def find_home(
     Raises:
         ConfigError: the broker URL names an engine that isn't there.
     """
-    state = environ.get("XDG_STATE_HOME") or os.path.join(environ.get("HOME") or os.path.expanduser("~"), ".local/state")
+    state = environ.get("XDG_STATE_HOME") or os.path.join(
+        environ.get("HOME") or os.path.expanduser("~"), ".local/state"
+    )
     chosen = home or parse_broker_url(broker) or environ.get("ACTORQ_HOME") or os.path.join(state, "actorq", app_name)
     path = Path(os.path.abspath(os.path.expanduser(chosen)))
     return Home(path, _runtime_for(path, environ))

@@ -9,13 +9,16 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
 from actorq import App
 from actorq.messages.states import READY_STATES
 from actorq.testing.wait import wait_until
 from tests.chaos.evidence import read_attempts, read_sent
 from tests.nodes import ROOT, NodeProcess
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 STATES_AT_ONCE = 2_000
 
@@ -31,7 +34,7 @@ class Campaign:
         self.rng = random.Random(seed)
         self.environ = {"CHAOS_EVIDENCE": str(self.evidence), "CHAOS_HOME": str(self.home)}
         self.nodes: list[NodeProcess] = []
-        self.senders: list[tuple[subprocess.Popen[bytes], list[int]]] = []
+        self.senders: list[subprocess.Popen[bytes]] = []
         self.killed: set[int] = set()
         self.kills = {"slot": 0, "node": 0, "sender": 0}
 
@@ -50,7 +53,7 @@ class Campaign:
             cwd=ROOT,
             env={**os.environ, **self.environ},
         )
-        self.senders.append((process, [count, first]))
+        self.senders.append(process)
         return process
 
     def kill_slot(self, node: NodeProcess | None = None) -> None:
@@ -72,11 +75,11 @@ class Campaign:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
 
-    def __enter__(self) -> Campaign:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for sender, _ in self.senders:
+        for sender in self.senders:
             if sender.poll() is None:
                 sender.kill()
             sender.wait(10)

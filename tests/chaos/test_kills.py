@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -19,6 +19,9 @@ from tests.chaos.campaign import Campaign
 from tests.chaos.evidence import check_attempts, read_attempts
 from tests.nodes import hub_pid
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 LONG = os.environ.get("ACTORQ_CHAOS") == "long"
 SEED = int(os.environ.get("ACTORQ_CHAOS_SEED", "1"))
 
@@ -27,7 +30,7 @@ pytestmark = [pytest.mark.chaos, pytest.mark.timeout(1800 if LONG else 240)]
 
 def settle(campaign: Campaign, timeout_s: float) -> None:
     """Wait for the end of all tasks and check what the evidence says."""
-    for sender, _ in campaign.senders:
+    for sender in campaign.senders:
         sender.wait(600)
     states = campaign.wait_finished(timeout_s)
     assert len(states) == len(campaign.sent)
@@ -37,7 +40,7 @@ def settle(campaign: Campaign, timeout_s: float) -> None:
     assert not missing, f"{len(missing)} tasks succeeded without ever having run"
     ends = Counter(states.values())
     assert set(ends) <= {SUCCESS, FAILURE}, ends
-    print(f"{len(states)} tasks, {dict(ends)}, {dict(counts)}, kills {campaign.kills}")  # noqa: T201
+    print(f"{len(states)} tasks, {dict(ends)}, {dict(counts)}, kills {campaign.kills}")
 
 
 def test_every_accepted_task_ends_though_slots_and_nodes_are_killed(tmp_path: Path) -> None:
@@ -113,11 +116,13 @@ def test_tasks_sent_while_no_node_runs_wait_also_if_their_sender_was_killed(tmp_
         settle(campaign, 120)
 
 
-def test_a_poisonous_task_becomes_a_dead_letter_while_others_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_poisonous_task_becomes_a_dead_letter_while_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CHAOS_EVIDENCE", str(tmp_path / "evidence"))
     with Campaign(tmp_path, SEED) as campaign:
         campaign.start_node()
-        from tests.chaos import chaos_tasks  # noqa: PLC0415  reads its environment when it is imported
+        from tests.chaos import chaos_tasks
 
         with App("chaos", home=campaign.home) as app:
             poisoned = app.send_task(chaos_tasks.poison.name, [1])

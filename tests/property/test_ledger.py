@@ -104,7 +104,7 @@ class Hub:
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32), st.integers(1, 60), st.booleans())
-def test_every_accepted_task_ends_exactly_once(seed: int, steps: int, tight: bool) -> None:  # noqa: FBT001
+def test_every_accepted_task_ends_exactly_once(seed: int, steps: int, tight: bool) -> None:
     with pytest.MonkeyPatch.context() as patch:
         if tight:  # windows so small that almost everything goes through the store
             patch.setattr(ledger_module, "WINDOW_TASKS", 4)

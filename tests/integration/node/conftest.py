@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-TASKS = '''
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TASKS = """
 import asyncio, os, signal, time
 from actorq import App
 
@@ -43,7 +46,7 @@ def flaky(self) -> int:
     if self.request.retries < 2:
         raise self.retry(countdown=0.05)
     return self.request.retries
-'''
+"""
 
 
 @pytest.fixture

@@ -7,14 +7,12 @@ import os
 import re
 import time
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 import pytest
 
 from actorq import App
-from actorq.actors import ActorRef
 from actorq.config import Settings
 from actorq.messages.reasons import Crashed
 from actorq.node import components, launch, slot_actor
@@ -23,6 +21,13 @@ from actorq.node.node import Node
 from actorq.slot.zygote_process import ZygoteProcess
 from actorq.testing.wait import wait_until
 from tests.nodes import home_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+from typing import Any
+
+    from actorq.actors import ActorRef
 
 LONG = os.environ.get("ACTORQ_CHAOS") == "long"
 ROUNDS = 1_000 if LONG else 40
@@ -81,7 +86,7 @@ def count_resources() -> Counter[str]:
     return counts
 
 
-def find(node: Node, name: str) -> ActorRef[object]:
+def find(node: Node, name: str) -> ActorRef[Any]:
     wait_until(lambda: node.system.whereis(name) is not None, 20, f"{name} to be there")
     ref = node.system.whereis(name)
     assert ref is not None

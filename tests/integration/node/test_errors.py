@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from actorq import App, BrokerUnavailable, QueueFull, ResultTimeout
 from tests.nodes import NodeProcess, actorq
+
+if TYPE_CHECKING:
+    import subprocess
+    from pathlib import Path
 
 
 def one_line(done: subprocess.CompletedProcess[str]) -> str:

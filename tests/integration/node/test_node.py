@@ -7,8 +7,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 import pytest
@@ -16,6 +15,10 @@ import pytest
 from actorq import App, ResultTimeout
 from actorq.testing.wait import wait_until
 from tests.nodes import NodeProcess, actorq, ask
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 
 @pytest.fixture
@@ -94,7 +97,7 @@ def test_a_slot_that_is_killed_is_replaced_and_its_task_runs_again(node: NodePro
     wait_until(lambda: sent.state == "STARTED", 10, "the task to start")
     busy = [each for each in app.ask("status")["slots"] if each["active"]]
     os.kill(busy[0]["pid"], signal.SIGKILL)
-    assert sent.get(timeout=20) not in {busy[0]["pid"]}
+    assert sent.get(timeout=20) != busy[0]["pid"]
     wait_until(lambda: len(node.slot_pids()) == 2, 10, "two slots again")
 
 
@@ -136,7 +139,9 @@ def test_term_lets_running_tasks_finish(node: NodeProcess, app: App) -> None:
     assert not attempts
 
 
-def test_a_drain_that_takes_too_long_ends_with_its_own_code_and_loses_nothing(folder: Path, home: Path, app: App) -> None:
+def test_a_drain_that_takes_too_long_ends_with_its_own_code_and_loses_nothing(
+    folder: Path, home: Path, app: App
+) -> None:
     with NodeProcess("tasks", home, folder, options=("--drain-timeout", "0.3")) as node:
         sent = app.send_task("tasks.nap", [5.0])
         wait_until(lambda: sent.state == "STARTED", 10, "the task to start")
@@ -157,7 +162,9 @@ def test_a_node_leaves_nothing_behind(node: NodeProcess, app: App) -> None:
     assert not app.home.rendezvous.exists()
 
 
-def test_the_command_line_answers_while_all_slots_are_busy(node: NodeProcess, app: App, folder: Path, home: Path) -> None:
+def test_the_command_line_answers_while_all_slots_are_busy(
+    node: NodeProcess, app: App, folder: Path, home: Path
+) -> None:
     busy = [app.send_task("tasks.nap", [4.0]) for _ in range(2)]
     wait_until(lambda: all(each.state == "STARTED" for each in busy), 10, "both to start")
     active = ask(home, folder, "inspect", "active")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,7 +23,7 @@ def test_ranges_hold_what_a_plain_set_holds(added: list[tuple[int, int]]) -> Non
     assert {number for number in range(80) if number in ranges} == plain
     found = list(ranges)
     assert found == sorted(found)
-    assert all(high + 1 < low for (_, high), (low, _) in zip(found, found[1:], strict=False)), "ranges that touch are one"
+    assert all(high + 1 < low for (_, high), (low, _) in itertools.pairwise(found)), "ranges that touch are one"
 
 
 def test_a_result_goes_to_the_owner_of_its_outbox_only() -> None:
@@ -45,7 +47,9 @@ def test_a_client_that_reconnected_is_told_at_its_new_address() -> None:
     subscriptions.watch(1, b"old", 1, 10)
     subscriptions.watch(1, b"new", 3, 4)
     subscriptions.drop(b"old", 1)
-    peers = [peer for peer, _ in subscriptions.match([ResultRecord(make_key(1, 3), 4), ResultRecord(make_key(1, 9), 4)])]
+    peers = [
+        peer for peer, _ in subscriptions.match([ResultRecord(make_key(1, 3), 4), ResultRecord(make_key(1, 9), 4)])
+    ]
     assert peers == [b"new"]
 
 
