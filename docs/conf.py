@@ -1,17 +1,13 @@
-"""How Sphinx builds these pages. The version comes from setup.cfg, the only place that has it."""
+"""How Sphinx builds these pages. The version comes from the package, the only place that has it."""
 
 from __future__ import annotations
 
-import configparser
-from pathlib import Path
-
-_metadata = configparser.ConfigParser()
-_metadata.read(Path(__file__).resolve().parent.parent / "setup.cfg")
+from actorq.version import __version__
 
 project = "actorq"
 author = "The actorq authors"
 copyright = "The actorq authors"
-release = version = _metadata["metadata"]["version"]
+release = version = __version__
 
 extensions = ["myst_parser"]
 source_suffix = {".md": "markdown"}

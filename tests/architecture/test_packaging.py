@@ -60,7 +60,3 @@ def test_the_reference_lists_every_option_of_a_node():
     page = (ROOT / "docs" / "reference" / "cli.md").read_text()
     options = {name for option in node.params for name in option.opts if name.startswith("--")}
     assert [name for name in sorted(options) if f"`{name}`" not in page] == []
-
-
-def test_the_version_is_the_metadatas():
-    assert actorq.__version__ == read_setup()["metadata"]["version"]
