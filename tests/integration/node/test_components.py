@@ -7,7 +7,7 @@ import os
 import re
 import time
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
@@ -25,7 +25,6 @@ from tests.nodes import home_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-from typing import Any
 
     from actorq.actors import ActorRef
 
