@@ -311,10 +311,9 @@ class Link:
             self._next_try_at = now
             connection.is_lost = True
             return
-        if now < self._refused_until or not outbox.unsent:
-            return
         unsent = outbox.unsent
-        if not self.pace.is_time(now, unsent, outbox.sent - outbox.confirmed):
+        # With nothing unsent, too: that is how the pace learns that a loop of sends is over.
+        if now < self._refused_until or not self.pace.is_time(now, unsent, outbox.sent - outbox.confirmed):
             return
         # Only what is here now: a caller that goes on sending would otherwise get a frame for each few tasks.
         left = unsent

@@ -50,6 +50,14 @@ def test_tasks_sent_while_no_node_runs_are_waiting_when_one_starts(app):
         assert ids_of(broker.store) == [result.id for result in results]
 
 
+def test_the_link_sleeps_when_a_loop_of_sends_is_over(app, broker):
+    for n in range(2_000):
+        app.tasks["tasks.add"].delay(n)
+    app.flush(5)
+    # While it takes the loop for unfinished it looks again at the loop's pace; that must have an end.
+    wait_until(lambda: not app._session.link.pace.period_s, what="the end of the loop's pace")
+
+
 def test_what_the_broker_took_before_it_went_is_not_sent_again(app):
     add, store = app.tasks["tasks.add"], FakeStore()
     with FakeBroker(app.home, store) as first:
