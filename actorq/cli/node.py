@@ -33,15 +33,20 @@ def node(common: Common, /, name: str | None, loglevel: str, **settings: Any) ->
 
     The first node of a home owns the store and is its hub; others join it, and one takes over when it ends.
     """
-    from actorq.cli.logs import configure_logs
+    from actorq.slot.zygote_process import ZygoteProcess
 
     if not common.app:
         raise ConfigError("expected an application, got none; say which with -A MODULE or ACTORQ_APP")
+    # First of all: it imports the application in a process of its own while this one imports what a node needs.
+    zygote = ZygoteProcess(common.app)
+    zygote.start()
+    from actorq.cli.logs import configure_logs
+
     configure_logs(loglevel, as_json=common.as_json)
     from actorq.node.launch import NodeOptions, run_node
 
     given: Mapping[str, Any] = {key: value for key, value in settings.items() if value is not None}
-    options = NodeOptions(common.app, name, common.home, common.broker, given)
-    code = run_node(options, lambda text: click.echo(text, err=True))
+    options = NodeOptions(name, common.home, common.broker, given)
+    code = run_node(options, zygote, lambda text: click.echo(text, err=True))
     sys.stdout.flush()
     sys.exit(code)

@@ -54,6 +54,7 @@ from actorq.node.messages import (
     Snapshot,
     Woken,
 )
+from actorq.node.pacing import plan_pause
 from actorq.node.peers import ClientPeer, NodePeer, Peer, SlotPeer
 from actorq.node.questions import describe_record, describe_slot, describe_stored, describe_task
 from actorq.node.recovery import read_lines
@@ -76,11 +77,6 @@ __all__ = ["Broker"]
 
 log = get_logger(__name__)
 
-# When the store is idle a commit starts at once, unless the last one was large: then more is about to come, and a
-# transaction of hundreds costs little more than one of ten.
-SMALL_COMMIT: Final = 16
-FULL_COMMIT: Final = 256
-COMMIT_PAUSE_S: Final = 0.004
 MAX_FRAME_BYTES: Final = 256 << 20
 SOCKET_QUEUE: Final = 10_000  # frames for one peer that doesn't read; beyond, its results wait in the store
 FULL_RETRY_S: Final = 1.0
@@ -151,6 +147,7 @@ class Broker(Actor):
         self._committing = False
         self._last_operations = 0
         self._last_commit_at = 0.0
+        self._pending_since: float | None = None
         self._flush_timer: Timer | None = None
         self._balance_timer: Timer | None = None
         self._full_since: float | None = None
@@ -579,16 +576,28 @@ class Broker(Actor):
     # -- commits -------------------------------------------------------------------------------------------------------
 
     def _commit(self) -> None:
-        operations = self.ledger.operations
-        pausing = self.clock.monotonic() - self._last_commit_at < COMMIT_PAUSE_S
-        if pausing and self._last_operations > SMALL_COMMIT and operations < FULL_COMMIT:
-            if operations and self._flush_timer is None:
-                self._flush_timer = self.timers.after(COMMIT_PAUSE_S, _Flush())
-            return
+        """Hand over to the store what waits, now or after the pause that `pacing` finds right."""
+        pending = self.ledger.operations
+        if pending:
+            now = self.clock.monotonic()
+            if self._pending_since is None:
+                self._pending_since = now
+            pause_s = plan_pause(
+                pending,
+                last=self._last_operations,
+                since_commit_s=now - self._last_commit_at,
+                waited_s=now - self._pending_since,
+                all_out=self.ledger.is_all_out,
+            )
+            if pause_s:
+                if self._flush_timer is None:
+                    self._flush_timer = self.timers.after(pause_s, _Flush())
+                return
         sealed = self.ledger.seal()
         if sealed is None:
             self._clear(self._graves)
             return
+        self._pending_since = None
         self._graves_sealed, self._graves = self._graves, []
         self._committing = True
         self._last_operations = sealed.operations
@@ -597,7 +606,6 @@ class Broker(Actor):
     def on_flush(self, _: _Flush) -> None:
         """The pause is over; `on_drained` follows."""
         self._flush_timer = None
-        self._last_operations = 0
 
     def on_committed(self, message: Committed) -> None:
         """Tell senders that their tasks are safe, and waiting callers their results."""

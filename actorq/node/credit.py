@@ -26,7 +26,7 @@ def next_mean_s(mean_s: float, sample_s: float, count: int) -> float:
 
 def plan_credit(mean_s: float, prefetch_s: float) -> int:
     """Return how many deliveries a slot may hold, the one it runs included: at least 1, at most `MAX_CREDIT`."""
-    if mean_s <= 0.0:
+    if mean_s * MAX_CREDIT <= prefetch_s:
         return MAX_CREDIT
     return max(1, min(MAX_CREDIT, round(prefetch_s / mean_s) + 1))
 

@@ -1,7 +1,7 @@
 """Starts a node, waits for signals, and ends it in order.
 
-The zygote is started first and imports the application while this process imports the rest of actorq: the node itself
-never imports it. Signals, as Celery's users know them:
+The zygote is started first of all and imports the application while this process imports the rest of actorq: the node
+itself never imports it. Signals, as Celery's users know them:
 
 - TERM, first INT: no new tasks; those that run get `drain_timeout_s`; the rest is handed back.
 - second INT, QUIT: slots are killed; what they ran is delivered again, later or elsewhere.
@@ -55,7 +55,6 @@ EXIT_CODES: Final = {
 class NodeOptions:
     """What the command line said."""
 
-    app: str
     name: str | None = None
     home: str | None = None
     broker: str | None = None
@@ -74,14 +73,12 @@ def exit_code_of(error: BaseException) -> int:
     return CRASH
 
 
-def run_node(options: NodeOptions, say: Callable[[str], None]) -> int:
-    """Run a node until it is told to end; return the exit code.
+def run_node(options: NodeOptions, zygote: ZygoteProcess, say: Callable[[str], None]) -> int:
+    """Run a node until it is told to end; return the exit code. `zygote` was started and imports the application.
 
     Raises:
         ActorqError: it can't start; `exit_code_of` knows the code.
     """
-    zygote = ZygoteProcess(options.app)
-    zygote.start()
     try:
         # Imported while the zygote imports the application: on two processors, half the time to the first task.
         from actorq.node import node  # noqa: PLC0415

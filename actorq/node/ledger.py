@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["KEEP_NO_RESULT", "Ledger", "OutboxDesk", "Sealed", "SlotDesk", "without_new_tasks"]
 
-WINDOW_TASKS: Final = 16_384  # of a lane in memory: 10 MB of small tasks, and half a second of work at full speed
+WINDOW_TASKS: Final = 65_536
 REFILL_BELOW: Final = 4_096  # tasks in a window; lower, and a refill might come too late
 REFILL_TASKS: Final = 2_048  # tasks read at once: bounds how long one read keeps the store from committing
 KEEP_NO_RESULT: Final = -1  # a report's codec_id that means: the task wants no state kept
@@ -510,6 +510,12 @@ class Ledger:
             + len(self._dead)
             + len(self._forgotten)
         )
+
+    @property
+    def is_all_out(self) -> bool:
+        """Whether all that waits to be committed are new tasks in slots' hands: they may be about to end."""
+        fresh = len(self._fresh)
+        return bool(fresh) and fresh == self.operations and not self._in_windows
 
     def seal(self) -> Sealed | None:
         """Return everything since the last seal as one transaction, or None where there is nothing."""

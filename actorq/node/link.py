@@ -18,7 +18,8 @@ from actorq.actors import Actor
 from actorq.log import get_logger
 from actorq.messages import wire
 from actorq.node.messages import NodeQuestion, NodeReply, RetireSlot, SlotGone
-from actorq.transport.rendezvous import read_rendezvous
+from actorq.transport.broker_socket import BrokerSocket
+from actorq.transport.rendezvous import SEEK_S, read_rendezvous
 
 if TYPE_CHECKING:
     from actorq.transport.paths import Home
@@ -27,8 +28,6 @@ __all__ = ["Link"]
 
 log = get_logger(__name__)
 
-FIRST_RETRY_S: Final = 0.02
-LAST_RETRY_S: Final = 0.5
 REMEMBERED_DEATHS: Final = 256  # told again to a new broker, which may not have heard
 
 
@@ -46,9 +45,8 @@ class Link(Actor):
         self.epoch = 0
         self.is_connected = False
         self._deaths: deque[SlotGone] = deque(maxlen=REMEMBERED_DEATHS)
-        self._socket: zmq.Socket[bytes] | None = None
-        self._monitor: zmq.Socket[bytes] | None = None
-        self._delay_s = FIRST_RETRY_S
+        self._broker: BrokerSocket | None = None
+        self._delay_s = SEEK_S[0]
         self._encoder = msgspec.msgpack.Encoder()
         self._welcomes = msgspec.msgpack.Decoder(wire.Welcome)
         self._asks = msgspec.msgpack.Decoder(wire.Ask)
@@ -68,41 +66,34 @@ class Link(Actor):
         found = read_rendezvous(self.home)
         if found is None or found.epoch == self.epoch:
             self.timers.after(self._delay_s, _Connect())
-            self._delay_s = min(self._delay_s * 2, LAST_RETRY_S)
+            self._delay_s = min(self._delay_s * 2, SEEK_S[1])
             return
-        self._delay_s = FIRST_RETRY_S
-        socket = self._socket = self._context.socket(zmq.DEALER)
-        socket.linger = 0
-        socket.routing_id = os.urandom(8)
-        self._monitor = socket.get_monitor_socket(zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_RETRIED)
-        self.sockets.add(self._monitor, self._on_lost)
-        self.sockets.add(socket, self._on_frames)
-        socket.connect(found.endpoint)
+        self._delay_s = SEEK_S[0]
+        broker = self._broker = BrokerSocket(self._context, found.endpoint, b"n")
+        self.sockets.add(broker.monitor, self._on_lost)
+        self.sockets.add(broker.socket, self._on_frames)
         self.epoch = found.epoch
         self._send(wire.HELLO, wire.Hello(wire.PROTOCOL, "node", os.getpid(), name=self.node))
 
     def _disconnect(self) -> None:
         self.is_connected = False
-        if self._socket is None or self._monitor is None:
-            return
-        self.sockets.remove(self._monitor)
-        self.sockets.remove(self._socket)
-        self._socket.disable_monitor()
-        self._monitor.close(0)
-        self._socket.close(0)
-        self._socket = self._monitor = None
+        broker, self._broker = self._broker, None
+        if broker is not None:
+            self.sockets.remove(broker.monitor)
+            self.sockets.remove(broker.socket)
+            broker.close()
 
     def _on_lost(self, _: list[bytes]) -> None:
-        if self._socket is not None:
+        if self._broker is not None:
             self._disconnect()
-            self.timers.after(FIRST_RETRY_S, _Connect())
+            self.timers.after(SEEK_S[0], _Connect())
 
     def _send(self, kind: bytes, value: Any) -> None:
-        if self._socket is not None:
+        if self._broker is not None:
             frame = bytearray(kind)
             self._encoder.encode_into(value, frame, 1)
             try:
-                self._socket.send(frame, zmq.NOBLOCK)
+                self._broker.socket.send(frame, zmq.NOBLOCK)
             except zmq.Again:
                 log.warning("node_message_dropped", kind=kind.decode())
 

@@ -1,9 +1,14 @@
-"""What the components of a node tell each other. Values only; between two actors a batch is one message."""
+"""What the components of a node tell each other. Values only; between two actors a batch is one message.
+
+They are msgspec Structs though nothing encodes them: making thirty frozen slotted dataclasses takes 30 ms at import, a
+tenth of a node's start.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,37 +59,32 @@ __all__ = [
 # -- broker → store, and back ------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class BeginEpoch:
+class BeginEpoch(msgspec.Struct, frozen=True):
     """Ask: end all leases of earlier brokers. Answered with `engine.protocol.Opened`."""
 
 
-@dataclass(frozen=True, slots=True)
-class EngineCall:
+class EngineCall(msgspec.Struct, frozen=True):
     """Ask: call `method` of the engine with `arguments`; answered with what it returns."""
 
     method: str
     arguments: tuple[Any, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Commit:
+class Commit(msgspec.Struct, frozen=True):
     """Make a sealed transaction durable; answered with `Committed` or `CommitRefused`."""
 
     sealed: Sealed
     reply_to: ActorRef[Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Committed:
+class Committed(msgspec.Struct, frozen=True):
     """`sealed` is safe."""
 
     sealed: Sealed
     receipt: Receipt
 
 
-@dataclass(frozen=True, slots=True)
-class CommitRefused:
+class CommitRefused(msgspec.Struct, frozen=True):
     """There was no room for `sealed`'s new tasks; what ended is safe all the same (`receipt`)."""
 
     sealed: Sealed
@@ -92,8 +92,7 @@ class CommitRefused:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
+class Lease(msgspec.Struct, frozen=True):
     """Read up to `limit` ready tasks of `queue`; answered with `Leased`."""
 
     queue: str
@@ -101,8 +100,7 @@ class Lease:
     reply_to: ActorRef[Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Leased:
+class Leased(msgspec.Struct, frozen=True):
     """Tasks of one queue that the hub holds now; fewer than asked for means that the store has no more."""
 
     queue: str
@@ -110,16 +108,14 @@ class Leased:
     exhausted: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Register:
+class Register(msgspec.Struct, frozen=True):
     """Give an outbox its number for good; answered with `Registered`."""
 
     outbox_id: int
     reply_to: ActorRef[Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Registered:
+class Registered(msgspec.Struct, frozen=True):
     """`outbox_id` is `no` in this store, which has taken its tasks up to `taken`."""
 
     outbox_id: int
@@ -127,16 +123,14 @@ class Registered:
     taken: int
 
 
-@dataclass(frozen=True, slots=True)
-class RegisterRefused:
+class RegisterRefused(msgspec.Struct, frozen=True):
     """There is no room to note a new outbox."""
 
     outbox_id: int
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class Fetch:
+class Fetch(msgspec.Struct, frozen=True):
     """Read stored results of the keys `low`..`high` (inclusive); answered with `Fetched` for `context`."""
 
     context: Any
@@ -145,16 +139,14 @@ class Fetch:
     high: int
 
 
-@dataclass(frozen=True, slots=True)
-class Fetched:
+class Fetched(msgspec.Struct, frozen=True):
     """Stored results, by ascending key."""
 
     context: Any
     records: Sequence[ResultRecord]
 
 
-@dataclass(frozen=True, slots=True)
-class LookUp:
+class LookUp(msgspec.Struct, frozen=True):
     """Find tasks by id or alias, finished or not; answered with `LookedUp` for `context`."""
 
     ids: Sequence[str]
@@ -162,8 +154,7 @@ class LookUp:
     reply_to: ActorRef[Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(msgspec.Struct, frozen=True):
     """What the store knows of one id: nothing (all None), its result, or its unfinished task."""
 
     key: int | None = None
@@ -171,23 +162,20 @@ class Found:
     task: StoredTask | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class LookedUp:
+class LookedUp(msgspec.Struct, frozen=True):
     """What was found, by the id that was asked for."""
 
     context: Any
     found: dict[str, Found]
 
 
-@dataclass(frozen=True, slots=True)
-class TasksDue:
+class TasksDue(msgspec.Struct, frozen=True):
     """The store holds tasks for a later time; the first is due at `next_due_at` (Unix seconds)."""
 
     next_due_at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Woken:
+class Woken(msgspec.Struct, frozen=True):
     """Tasks became due: how many in each queue."""
 
     queues: dict[str, int]
@@ -196,15 +184,13 @@ class Woken:
 # -- around the broker -------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class OutboxLeft:
+class OutboxLeft(msgspec.Struct, frozen=True):
     """The process that owned this outbox is gone; its file may still hold tasks. 0: look at all of them."""
 
     outbox_id: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class OrphanTasks:
+class OrphanTasks(msgspec.Struct, frozen=True):
     """Tasks of an outbox without an owner, numbers ascending; confirmed with `OrphanSafe` once committed."""
 
     outbox_id: int
@@ -212,16 +198,14 @@ class OrphanTasks:
     reply_to: ActorRef[Any]
 
 
-@dataclass(frozen=True, slots=True)
-class OrphanSafe:
+class OrphanSafe(msgspec.Struct, frozen=True):
     """Everything up to `number` of this outbox is in the store."""
 
     outbox_id: int
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class SlotGone:
+class SlotGone(msgspec.Struct, frozen=True):
     """A slot's process has ended and was reaped."""
 
     name: str
@@ -229,39 +213,34 @@ class SlotGone:
     traceback: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """A question from outside, to be answered with `Reply` to the broker."""
 
     peer: bytes
     request: int
     command: str
-    arguments: dict[str, Any] = field(default_factory=dict)
+    arguments: dict[str, Any] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(msgspec.Struct, frozen=True):
     """Ask the broker: what is going on? Answered with plain data."""
 
 
-@dataclass(frozen=True, slots=True)
-class Forward:
+class Forward(msgspec.Struct, frozen=True):
     """Ask these nodes over their links; each answer comes back as `NodeAnswer`."""
 
     nodes: frozenset[str]
     ask: Ask
 
 
-@dataclass(frozen=True, slots=True)
-class NodeAnswer:
+class NodeAnswer(msgspec.Struct, frozen=True):
     """What another node answered."""
 
     node: str
     answer: Answer
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """The answer for `peer`."""
 
     peer: bytes
@@ -271,8 +250,7 @@ class Reply:
 # -- inside a node -----------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class NodeQuestion:
+class NodeQuestion(msgspec.Struct, frozen=True):
     """The hub asks this node; answered with `NodeReply` to the link."""
 
     request: int
@@ -280,42 +258,36 @@ class NodeQuestion:
     arguments: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class NodeReply:
+class NodeReply(msgspec.Struct, frozen=True):
     """This node's answer."""
 
     answer: Answer
 
 
-@dataclass(frozen=True, slots=True)
-class RetireSlot:
+class RetireSlot(msgspec.Struct, frozen=True):
     """A slot is to end after its present task."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class ForkSlot:
+class ForkSlot(msgspec.Struct, frozen=True):
     """Start a process for a place; whoever bears the name `slot-<place>` then is told `SlotForked` or `ForkFailed`."""
 
     place: int
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class LookForStrays:
+class LookForStrays(msgspec.Struct, frozen=True):
     """An order was given up: a process for it may exist all the same, and nobody was told."""
 
 
-@dataclass(frozen=True, slots=True)
-class SlotForked:
+class SlotForked(msgspec.Struct, frozen=True):
     """The process that was ordered for a place is in the roster."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class ForkFailed:
+class ForkFailed(msgspec.Struct, frozen=True):
     """There is no process for the order `name`."""
 
     name: str
