@@ -9,29 +9,20 @@ from __future__ import annotations
 import os
 import select
 import stat
-import struct
 from typing import TYPE_CHECKING, Final
 
 import zmq
+
+from actorq.transport.broker_socket import HEARTBEATS, BrokerSocket, is_readable
 
 if TYPE_CHECKING:
     from actorq.transport.paths import Home
 
 __all__ = ["Connection", "is_private"]
 
-HEARTBEAT_MS: Final = 1_000
-HEARTBEAT_TIMEOUT_MS: Final = 5_000  # a stopped hub is noticed after this
-HANDSHAKE_MS: Final = 5_000
 FRAMES_PER_TURN: Final = 64  # bounds how long shipping waits for receiving
-_EVENT: Final = struct.Struct("=hi")
-_LOST: Final = (
-    zmq.EVENT_DISCONNECTED
-    | zmq.EVENT_CLOSED
-    | zmq.EVENT_CONNECT_RETRIED
-    | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
-    | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
-    | zmq.EVENT_HANDSHAKE_FAILED_AUTH
-)
+# No bound here: the link bounds what is in flight by tasks and bytes.
+_OPTIONS: Final = {**HEARTBEATS, zmq.SNDHWM: 0}
 
 
 class Connection:
@@ -40,21 +31,12 @@ class Connection:
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, wake_fd: int) -> None:
         self.endpoint, self.is_lost = endpoint, False
         self._wake_fd = wake_fd
-        socket = context.socket(zmq.DEALER)
-        socket.setsockopt(zmq.ROUTING_ID, b"c" + os.urandom(8))
-        socket.setsockopt(zmq.LINGER, 0)
-        socket.setsockopt(zmq.SNDHWM, 0)  # the link bounds what is in flight by tasks and bytes
-        socket.setsockopt(zmq.RECONNECT_IVL, -1)
-        socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
-        socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
-        socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS)
-        self._socket = socket
-        self._monitor = socket.get_monitor_socket(_LOST)
+        self._broker = BrokerSocket(context, endpoint, b"c", _OPTIONS)
+        self._socket, self._monitor = self._broker.socket, self._broker.monitor
         self._poller = zmq.Poller()
-        self._poller.register(socket, zmq.POLLIN)
+        self._poller.register(self._socket, zmq.POLLIN)
         self._poller.register(self._monitor, zmq.POLLIN)
         self._poller.register(wake_fd, zmq.POLLIN)
-        socket.connect(endpoint)
 
     def wait(self, timeout_s: float | None) -> list[bytes]:
         """Wait until something happens and return the frames that came."""
@@ -64,7 +46,7 @@ class Connection:
         frames = self._receive() if self._socket in ready else []
         # Frames first: what the broker said before it went counts.
         if self._monitor in ready and len(frames) < FRAMES_PER_TURN:
-            self._read_monitor()
+            self._see_loss()
         return frames
 
     def send(self, frame: bytes) -> None:
@@ -76,9 +58,7 @@ class Connection:
 
     def close(self, linger_ms: int = 0) -> None:
         """Close the socket; `linger_ms` is how long its context waits for what was sent last."""
-        self._socket.disable_monitor()
-        self._monitor.close(0)
-        self._socket.close(linger_ms)
+        self._broker.close(linger_ms)
 
     def pause(self, timeout_s: float) -> list[bytes]:
         """Wait for the descriptor only, then return the frames that have come meanwhile.
@@ -87,24 +67,18 @@ class Connection:
         """
         wait_readable(self._wake_fd, timeout_s)
         frames = self._receive()
-        if len(frames) < FRAMES_PER_TURN and _is_readable(self._monitor):
-            self._read_monitor()
+        if len(frames) < FRAMES_PER_TURN:
+            self._see_loss()
         return frames
 
     def _receive(self) -> list[bytes]:
-        # Reading EVENTS keeps the interpreter's lock; a `recv` that finds nothing would let it go and queue for it again.
         frames: list[bytes] = []
-        while len(frames) < FRAMES_PER_TURN and _is_readable(self._socket):
+        while len(frames) < FRAMES_PER_TURN and is_readable(self._socket):
             frames.append(self._socket.recv(zmq.DONTWAIT))
         return frames
 
-    def _read_monitor(self) -> None:
-        try:
-            while True:
-                event = int(_EVENT.unpack(self._monitor.recv_multipart(zmq.DONTWAIT)[0])[0])
-                self.is_lost = self.is_lost or bool(event & _LOST)
-        except zmq.Again:
-            pass
+    def _see_loss(self) -> None:
+        self.is_lost = self.is_lost or self._broker.is_lost()
 
 
 def is_private(home: Home) -> bool:
@@ -114,10 +88,6 @@ def is_private(home: Home) -> bool:
     except OSError:
         return False
     return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o077
-
-
-def _is_readable(socket: zmq.Socket[bytes]) -> bool:
-    return bool(int(socket.get(zmq.EVENTS)) & zmq.POLLIN)
 
 
 def drain(fd: int) -> None:

@@ -38,7 +38,7 @@ from actorq.messages.wire import (
     Watch,
     Welcome,
 )
-from actorq.transport.rendezvous import read_rendezvous
+from actorq.transport.rendezvous import SEEK_S, read_rendezvous
 
 if TYPE_CHECKING:
     import zmq
@@ -56,7 +56,6 @@ FRAME_TASKS: Final = 4_096  # keeps the broker's turn for one frame short
 FRAME_BYTES: Final = 1 << 20
 WINDOW_TASKS: Final = 65_536  # in flight, unconfirmed
 WINDOW_BYTES: Final = 32 << 20
-BACKOFF_S: Final = (0.02, 0.5)
 WELCOME_S: Final = (0.5, 5.0)  # a new hub may miss the first HELLO; one that is busy needs more time each try
 STALL_S: Final = 5.0  # without a confirmation: warn; without a result: ask again
 RECHECK_S: Final = 2.0  # silence after which the rendezvous is looked at again
@@ -85,7 +84,7 @@ class Link:
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
         self._hello_outbox = 0
         self._next_try_at = 0.0
-        self._backoff_s, self._welcome_s = BACKOFF_S[0], WELCOME_S[0]
+        self._backoff_s, self._welcome_s = SEEK_S[0], WELCOME_S[0]
         self._heard_at = self._progress_at = 0.0
         self._refused_until = 0.0
         self._gap_at = 0  # the number from which on we sent again, because the broker missed it
@@ -258,7 +257,7 @@ class Link:
 
     def _back_off(self, now: float) -> None:
         self._next_try_at = now + self._backoff_s
-        self._backoff_s = min(BACKOFF_S[1], self._backoff_s * 2)
+        self._backoff_s = min(SEEK_S[1], self._backoff_s * 2)
 
     def _wait_alone(self, now: float) -> None:
         """Wait without a connection: for the next attempt, or for something to do."""
@@ -270,7 +269,7 @@ class Link:
             self._warn_if_stalled(now)
             timeout_s = self._next_try_at - now
         else:
-            self._backoff_s, self._next_try_at, self._progress_at = BACKOFF_S[0], 0.0, 0.0
+            self._backoff_s, self._next_try_at, self._progress_at = SEEK_S[0], 0.0, 0.0
             timeout_s = SLEEPS if self.outbox.arm(1) and not self._has_work() else 0.0
         if self._stop_at is not None:
             timeout_s = min(timeout_s, self._stop_at - now)
@@ -385,7 +384,7 @@ class Link:
             self._connection.is_lost = True
             return
         self.turned_away, self.epoch, self.is_connected = "", welcome.epoch, True
-        self._backoff_s, self._refused_until, self._gap_at = BACKOFF_S[0], 0.0, 0
+        self._backoff_s, self._refused_until, self._gap_at = SEEK_S[0], 0.0, 0
         self._welcome_s = WELCOME_S[0]
         self.pace.may_ship = True
         if self._hello_outbox:

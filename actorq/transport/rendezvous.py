@@ -7,7 +7,7 @@ no broker. A reader trusts it only if the process it names is alive; a stale fil
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -16,9 +16,12 @@ from actorq.messages.wire import Rendezvous
 if TYPE_CHECKING:
     from actorq.transport.paths import Home
 
-__all__ = ["read_rendezvous", "remove_rendezvous", "write_rendezvous"]
+__all__ = ["SEEK_S", "read_rendezvous", "remove_rendezvous", "write_rendezvous"]
 
-_decoder = msgspec.json.Decoder(Rendezvous)
+# How long to wait before another look, at first and at most; twice as long each time.
+SEEK_S: Final = (0.02, 0.5)
+
+_decoder: Final = msgspec.json.Decoder(Rendezvous)
 
 
 def read_rendezvous(home: Home) -> Rendezvous | None:
