@@ -1,7 +1,7 @@
 """What the verbs share: options before and after the verb, finding the home, asking the hub, printing.
 
 Invariant: every end of a command has a documented exit code, and every error is one line on stderr that says what was
-expected, what was found and what to do.
+expected, what was found and what to do. A terminal gets lines that fit it; a pipe gets all of them whole.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import functools
 import json
 import os
+import shutil
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,23 +23,29 @@ from actorq.transport.paths import Home, find_home
 from actorq.transport.rendezvous import read_rendezvous
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from actorq.app import App
 
 __all__ = [
     "EXIT_CONFIG",
     "EXIT_UNAVAILABLE",
+    "EXIT_USAGE",
     "Common",
     "ask_hub",
     "common_options",
+    "echo_line",
     "exit_code_of",
+    "hint_start",
     "print_data",
+    "print_facts",
     "print_table",
+    "say_error",
     "with_errors",
 ]
 
 EXIT_CRASH: Final = 1
+EXIT_USAGE: Final = 2
 EXIT_CONFIG: Final = 3
 EXIT_LOCKED: Final = 4
 EXIT_DAMAGED: Final = 5
@@ -55,20 +63,31 @@ class Common:
     timeout_s: float = 5.0
 
 
-_OPTIONS: Final = (
-    click.option("-A", "--app", "app", metavar="MODULE[:APP]", help="The application, e.g. 'tasks' for tasks:app."),
-    click.option("--home", metavar="FOLDER", help="Where store and outboxes are; default: by the application's name."),
-    click.option("-b", "--broker", metavar="URL", help="The engine, e.g. 'local:///folder'."),
-    click.option("--json", "as_json", is_flag=True, default=None, help="Print JSON for programs."),
-    click.option(
-        "--timeout", "timeout_s", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="How long to wait."
+_OPTIONS: Final = {
+    "app": click.option("-A", "--app", metavar="MODULE[:APP]", help="The application: 'tasks' finds tasks:app."),
+    "home": click.option(
+        "--home", metavar="FOLDER", help="Where store and outboxes are; default: ~/.local/state/actorq/<app>."
     ),
-)
+    "broker": click.option("-b", "--broker", metavar="URL", help="The engine: 'local:///folder'."),
+    "as_json": click.option(
+        "--json", "as_json", is_flag=True, default=None, help="Print JSON, for programs; of a node: its log."
+    ),
+    "timeout_s": click.option(
+        "--timeout",
+        "timeout_s",
+        type=click.FloatRange(0, min_open=True),
+        metavar="SECONDS",
+        help="How long to wait for an answer; default: 5.",
+    ),
+}
 _ENVIRONMENT: Final = {"app": "ACTORQ_APP", "home": "ACTORQ_HOME", "broker": "ACTORQ_BROKER"}
 
 
-def common_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a group or a verb the common options; a verb receives them as its first argument, a `Common`."""
+def common_options(command: Callable[..., Any], without: Collection[str] = ()) -> Callable[..., Any]:
+    """Give a group or a verb the common options; a verb receives them as its first argument, a `Common`.
+
+    They come after its own in its help. `without` names those that mean nothing to it; before the verb they are allowed.
+    """
 
     @functools.wraps(command)
     @click.pass_context
@@ -87,10 +106,16 @@ def common_options(command: Callable[..., Any]) -> Callable[..., Any]:
         context.obj = merged
         return context.invoke(command, merged, *args, **options)
 
-    wrapped: Callable[..., Any] = collect
-    for option in reversed(_OPTIONS):
-        wrapped = option(wrapped)
-    return wrapped
+    wrapped: Any = collect
+    # Click lists parameters in the reverse order of their decorators: what stands first in this list is shown last.
+    own = list(getattr(wrapped, "__click_params__", ()))
+    wrapped.__click_params__ = []
+    for name in reversed(_OPTIONS):
+        if name not in without:
+            wrapped = _OPTIONS[name](wrapped)
+    wrapped.__click_params__ += own
+    result: Callable[..., Any] = wrapped
+    return result
 
 
 def exit_code_of(error: BaseException) -> int:
@@ -107,10 +132,14 @@ def exit_code_of(error: BaseException) -> int:
     return EXIT_CRASH
 
 
+def say_error(text: str) -> None:
+    """Print one line on stderr."""
+    click.echo(f"actorq: {' '.join(text.split())}", err=True)
+
+
 def fail(error: BaseException) -> NoReturn:
     """Print one line and end with the error's exit code."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    click.echo(f"actorq: {text}", err=True)
+    say_error(str(error) or type(error).__name__)
     raise SystemExit(exit_code_of(error))
 
 
@@ -161,11 +190,11 @@ def locate(common: Common) -> Home:
         return load(common).home
     if running:
         homes = ", ".join(str(home.path) for home in running)
-        raise ConfigError(f"expected --home or -A, since several nodes run here: {homes}")
-    raise BrokerUnavailable("any home of this user", 0.0)
+        raise ConfigError(f"expected --home or -A to say which home, got neither, and nodes run on several: {homes}")
+    raise BrokerUnavailable("any home of this user", 0.0, "start one with: actorq node -A MODULE; or name its --home")
 
 
-def find_running() -> Iterable[Home]:
+def find_running() -> Iterator[Home]:
     """Yield the homes of this user in which a broker runs."""
     bases = [Path(tempfile.gettempdir()) / f"actorq-{os.geteuid()}"]
     if os.environ.get("XDG_RUNTIME_DIR"):
@@ -174,8 +203,8 @@ def find_running() -> Iterable[Home]:
         for runtime in sorted(base.glob("*")) if base.is_dir() else ():
             home = Home(runtime, runtime)
             found = read_rendezvous(home)
-            if found is not None:
-                yield Home(Path(found.home or runtime), runtime)
+            if found is not None and found.home:
+                yield Home(Path(found.home), runtime)
 
 
 def ask_hub(common: Common, command: str, arguments: dict[str, Any] | None = None) -> Any:
@@ -187,8 +216,18 @@ def ask_hub(common: Common, command: str, arguments: dict[str, Any] | None = Non
     """
     from actorq.app import App
 
-    with App("default", home=locate(common).path) as app:
-        return app.ask(command, arguments or {}, timeout=common.timeout_s)
+    home = locate(common).path
+    with App("default", home=home) as app:
+        try:
+            return app.ask(command, arguments or {}, timeout=common.timeout_s)
+        except BrokerUnavailable as error:
+            raise BrokerUnavailable(error.address, error.waited_s, hint_start(common, home)) from None
+
+
+def hint_start(common: Common, home: Path) -> str:
+    """Return how to start a node that answers for `home`."""
+    where = f" --home {home}" if common.home or common.broker or not common.app else ""
+    return f"start one with: actorq node -A {common.app or 'MODULE'}{where}"
 
 
 def print_data(common: Common, data: Any, table: Callable[[Any], None]) -> None:
@@ -200,8 +239,29 @@ def print_data(common: Common, data: Any, table: Callable[[Any], None]) -> None:
 
 
 def print_table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print aligned columns."""
+    """Print aligned columns; on a terminal, lines end where it ends."""
     cells = [[str(cell) for cell in row] for row in rows]
     widths = [max([len(header), *(len(row[place]) for row in cells)]) for place, header in enumerate(headers)]
     for line in ([header.upper() for header in headers], *cells):
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+        echo_line("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def echo_line(text: str) -> None:
+    """Print one line; where a terminal is narrower, cut it and say so with an ellipsis."""
+    if sys.stdout.isatty():
+        columns = shutil.get_terminal_size().columns
+        text = text if len(text) <= columns else text[: columns - 1] + "…"
+    click.echo(text)
+
+
+def print_facts(facts: Iterable[tuple[str, object]], indent: str = "") -> None:
+    """Print `name  value` lines, aligned; a value that is a dictionary becomes a block of its own."""
+    pairs = list(facts)
+    width = max((len(str(name)) for name, _ in pairs), default=0)
+    for name, value in pairs:
+        if isinstance(value, dict) and value:
+            click.echo(f"{indent}{name}")
+            print_facts(value.items(), indent + "  ")
+        else:
+            shown = "none" if value is None or value in ({}, []) else value
+            echo_line(f"{indent}{name!s:<{width}}  {shown}")

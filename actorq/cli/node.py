@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -18,14 +19,30 @@ __all__ = ["node"]
 
 
 @click.command()
-@common_options
-@click.option("-c", "--concurrency", type=click.IntRange(0, 1024), metavar="N", help="Slots; default: one a processor.")
-@click.option("-P", "--pool", type=click.Choice(POOLS), help="What a slot is.")
-@click.option("-n", "--name", metavar="NAME", help="The node's name; default: node<pid>@<host>.")
-@click.option("-l", "--loglevel", default="info", metavar="LEVEL", help="debug, info, warning or error.")
-@click.option("--durability", type=click.Choice(DURABILITIES), help="What a confirmed task survives.")
+@functools.partial(common_options, without=("timeout_s",))
 @click.option(
-    "--drain-timeout", "drain_timeout_s", type=click.FloatRange(0), metavar="SECONDS", help="Grace at the end."
+    "-c",
+    "--concurrency",
+    type=click.IntRange(0, 1024),
+    metavar="N",
+    help="Slots, one process each; default: one a processor; 0: take tasks, run none.",
+)
+@click.option("-P", "--pool", type=click.Choice(POOLS), help="What a slot is; only processes for now.")
+@click.option("-n", "--name", metavar="NAME", help="The node's name; default: node<pid>@<host>.")
+@click.option(
+    "-l", "--loglevel", default="info", metavar="LEVEL", help="debug, info (default), warning, error, critical."
+)
+@click.option(
+    "--durability",
+    type=click.Choice(DURABILITIES),
+    help="What a confirmed task survives: loss of power (default), death of processes, or nothing.",
+)
+@click.option(
+    "--drain-timeout",
+    "drain_timeout_s",
+    type=click.FloatRange(0),
+    metavar="SECONDS",
+    help="How long a stopping node lets running tasks finish; default: 30.",
 )
 @with_errors
 def node(common: Common, /, name: str | None, loglevel: str, **settings: Any) -> None:
