@@ -12,6 +12,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
@@ -217,11 +218,13 @@ def ask_hub(common: Common, command: str, arguments: dict[str, Any] | None = Non
     from actorq.app import App
 
     home = locate(common).path
+    started_at = time.monotonic()
     with App("default", home=home) as app:
         try:
             return app.ask(command, arguments or {}, timeout=common.timeout_s)
-        except BrokerUnavailable as error:
-            raise BrokerUnavailable(error.address, error.waited_s, hint_start(common, home)) from None
+        except BrokerUnavailable as error:  # also a broker that went away over the question: sooner than the time-out
+            waited_s = time.monotonic() - started_at
+            raise BrokerUnavailable(error.address, waited_s, hint_start(common, home)) from None
 
 
 def hint_start(common: Common, home: Path) -> str:
