@@ -12,22 +12,17 @@ slots' line files what they finished and what they run (`recovery`), and everybo
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final
-
-import msgspec
-import zmq
 
 from actorq.actors import IGNORE, Actor
 from actorq.errors import ActorqError
 from actorq.log import get_logger
 from actorq.messages import wire
-from actorq.messages.ids import NUMBER_BITS, make_key, parse_task_id
 from actorq.messages.reasons import is_clean
-from actorq.messages.states import UNKNOWN
 from actorq.node.balance import PATIENCE_S, RECALL_WAIT_S, SlotLoad, plan_recalls
 from actorq.node.credit import fair_share
+from actorq.node.inquiries import Inquiries
 from actorq.node.ledger import Ledger, SlotDesk
 from actorq.node.messages import (
     BeginEpoch,
@@ -35,13 +30,11 @@ from actorq.node.messages import (
     CommitRefused,
     Committed,
     EngineCall,
-    Fetch,
     Fetched,
     Forward,
     Lease,
     Leased,
     LookedUp,
-    LookUp,
     NodeAnswer,
     OrphanSafe,
     OrphanTasks,
@@ -56,11 +49,9 @@ from actorq.node.messages import (
 )
 from actorq.node.pacing import plan_pause
 from actorq.node.peers import ClientPeer, NodePeer, Peer, SlotPeer
-from actorq.node.questions import describe_record, describe_slot, describe_stored, describe_task
 from actorq.node.recovery import read_lines
-from actorq.node.subscriptions import Subscriptions, split_results
+from actorq.node.switchboard import Route, Switchboard
 from actorq.slot.line import LineView
-from actorq.transport.rendezvous import remove_rendezvous, write_rendezvous
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -136,8 +127,6 @@ class Broker(Actor):
         opened = store.ask(BeginEpoch(), timeout=60.0)
         self.ledger = Ledger(opened, max_tasks=settings.queue_max_tasks, prefetch_s=settings.prefetch_s)
         self.epoch = opened.epoch
-        self.subscriptions = Subscriptions()
-        self._peers: dict[bytes, Peer] = {}
         self._clients: dict[int, ClientPeer] = {}  # by outbox number
         self._slots: dict[str, SlotPeer] = {}
         self._orphans: dict[int, ActorRef[Any]] = {}  # by outbox number: who empties it
@@ -151,20 +140,26 @@ class Broker(Actor):
         self._flush_timer: Timer | None = None
         self._balance_timer: Timer | None = None
         self._full_since: float | None = None
-        self._counts = dict.fromkeys(("refused_frames", "stale_reports", "unreachable", "recalls", "slot_deaths"), 0)
-        self._encoder = msgspec.msgpack.Encoder()
-        self._routes: dict[bytes, tuple[msgspec.msgpack.Decoder[Any], Callable[[Any, Any], None], type[Peer]]] = {
-            wire.PUT: (msgspec.msgpack.Decoder(wire.Put), self._take, ClientPeer),
-            wire.DONE: (msgspec.msgpack.Decoder(wire.Done), self._settle, SlotPeer),
-            wire.WATCH: (msgspec.msgpack.Decoder(wire.Watch), self._watch, ClientPeer),
-            wire.ASK: (msgspec.msgpack.Decoder(wire.Ask), self._ask, ClientPeer),
-            wire.ANSWER: (msgspec.msgpack.Decoder(wire.Answer), self._answer, NodePeer),
-            wire.SLOT_DIED: (msgspec.msgpack.Decoder(wire.SlotDied), self._slot_died, NodePeer),
-            wire.RETIRE: (msgspec.msgpack.Decoder(wire.Retire), self._retire, NodePeer),
-        }
-        self._hello_decoder = msgspec.msgpack.Decoder(wire.Hello)
+        self._counts = dict.fromkeys(("stale_reports", "recalls", "slot_deaths"), 0)
+        self.switchboard = Switchboard(
+            self.sockets,
+            {
+                wire.PUT: Route(wire.Put, ClientPeer, self._take),
+                wire.DONE: Route(wire.Done, SlotPeer, self._settle),
+                wire.WATCH: Route(wire.Watch, ClientPeer, self._watch),
+                wire.ASK: Route(wire.Ask, ClientPeer, self._ask),
+                wire.ANSWER: Route(wire.Answer, NodePeer, self._answer),
+                wire.SLOT_DIED: Route(wire.SlotDied, NodePeer, self._slot_died),
+                wire.RETIRE: Route(wire.Retire, NodePeer, self._retire),
+            },
+            on_hello=self._hello,
+            on_ended=self._process_ended,
+            on_left=self._forget,
+        )
+        self._send = self.switchboard.send
+        self.inquiries = Inquiries(self.ledger, self._slots, store, self.self_ref, self._send)
         self._recover()
-        self._bind()
+        self.switchboard.open(home, self.epoch, node)
         return None
 
     def _recover(self) -> None:
@@ -194,7 +189,7 @@ class Broker(Actor):
         peer = self._slots[desk.name] = SlotPeer(routing_id=b"", pid=view.pid, desk=desk, line=view)
         if running is not None:
             self.ledger.adopt(desk, *running, task)
-        self._watch_process(peer)
+        self.switchboard.watch(peer)
 
     def _store_sync(self) -> None:
         sealed = self.ledger.seal()
@@ -202,41 +197,15 @@ class Broker(Actor):
             self.ledger.committed(sealed, self.store.ask(EngineCall("commit", (sealed.transaction,)), timeout=60.0))
         self._clear(self._graves)
 
-    def _bind(self) -> None:
-        self._context = zmq.Context()
-        socket = self._socket = self._context.socket(zmq.ROUTER)
-        socket.linger = 0
-        socket.router_mandatory = 1
-        socket.sndhwm = socket.rcvhwm = SOCKET_QUEUE
-        socket.maxmsgsize = MAX_FRAME_BYTES
-        socket.heartbeat_ivl, socket.heartbeat_timeout = 1_000, 10_000
-        endpoint = self.home.endpoint(self.epoch)
-        self._path = endpoint.removeprefix("ipc://")
-        socket.bind(endpoint)
-        os.chmod(self._path, 0o600)
-        self.sockets.add(socket, self._on_frames)
-        found = wire.Rendezvous(wire.PROTOCOL, self.epoch, endpoint, os.getpid(), self.node, str(self.home.path))
-        write_rendezvous(self.home, found)
-
     def terminate(self, reason: ExitReason) -> None:
-        """Leave no path behind; peers see the connection go and look for the next broker."""
-        if not hasattr(self, "_slots"):
+        """Write what can be written, and leave nothing behind."""
+        if not hasattr(self, "switchboard"):
             return
         if is_clean(reason):
             self._settle_estates()
+        self.switchboard.close()
         for slot in self._slots.values():
-            self._close_pidfd(slot)
             slot.line.close()
-        for peer in self._peers.values():
-            self._close_pidfd(peer)
-        if not hasattr(self, "_socket"):
-            return
-        self.sockets.remove(self._socket)
-        self._socket.close(0)
-        self._context.term()
-        remove_rendezvous(self.home, self.epoch)
-        if os.path.exists(self._path):
-            os.unlink(self._path)
 
     def _settle_estates(self) -> None:
         """At an end in good order the slots have gone first: write what they left, so that nobody has to recover it."""
@@ -249,48 +218,6 @@ class Broker(Actor):
         except ActorqError as error:
             log.warning("estates_not_settled", why=str(error))
 
-    # -- frames --------------------------------------------------------------------------------------------------------
-
-    def _on_frames(self, frames: list[bytes]) -> None:
-        routing_id, frame = frames[0], frames[-1]
-        kind = frame[:1]
-        try:
-            if len(frames) != 2:
-                raise ValueError(f"expected one frame, got {len(frames) - 1}")
-            body = memoryview(frame)[1:]
-            if kind == wire.HELLO:
-                self._hello(routing_id, self._hello_decoder.decode(body))
-                return
-            if kind == wire.BYE:
-                self._forget(routing_id)
-                return
-            decoder, handler, role = self._routes[kind]
-            value = decoder.decode(body)
-        except (KeyError, ValueError, RecursionError) as error:
-            self._counts["refused_frames"] += 1
-            log.warning("frame_refused", peer=routing_id.hex(), why=f"{type(error).__name__}: {error}"[:200])
-            self._forget(routing_id)
-            return
-        peer = self._peers.get(routing_id)
-        if isinstance(peer, role):  # else: never said hello, was given up, or isn't what it should be for this
-            handler(peer, value)
-
-    def _send(self, routing_id: bytes, kind: bytes, value: Any) -> bool:
-        """Send one frame without waiting; return False where the peer can't be reached or doesn't read."""
-        frame = bytearray(kind)
-        self._encoder.encode_into(value, frame, 1)
-        try:
-            self._socket.send_multipart((routing_id, frame), zmq.NOBLOCK)
-        except zmq.Again:
-            return False
-        except zmq.ZMQError as error:
-            if error.errno != zmq.EHOSTUNREACH:
-                raise
-            self._counts["unreachable"] += 1
-            self._forget(routing_id)
-            return False
-        return True
-
     # -- who is there --------------------------------------------------------------------------------------------------
 
     def _hello(self, routing_id: bytes, hello: wire.Hello) -> None:
@@ -300,10 +227,10 @@ class Broker(Actor):
         elif hello.role == "slot":
             self._hello_slot(routing_id, hello)
         elif hello.role == "node":
-            self._add(NodePeer(routing_id=routing_id, pid=hello.pid, name=hello.name))
+            self.switchboard.connect(NodePeer(pid=hello.pid, name=hello.name), routing_id)
             self._welcome(routing_id)
         elif hello.outbox_id == 0:
-            self._add(ClientPeer(routing_id=routing_id, pid=hello.pid))
+            self.switchboard.connect(ClientPeer(pid=hello.pid), routing_id)
             self._welcome(routing_id)
         else:
             self._with_outbox(
@@ -317,62 +244,39 @@ class Broker(Actor):
 
     def _hello_client(self, routing_id: bytes, hello: wire.Hello, found: Registered) -> None:
         desk = self.ledger.open_outbox(found.outbox_id, found.no, found.taken)
-        peer = self._clients[desk.no] = ClientPeer(routing_id=routing_id, pid=hello.pid, desk=desk)
-        self._add(peer)
+        peer = self._clients[desk.no] = ClientPeer(pid=hello.pid, desk=desk)
+        self.switchboard.connect(peer, routing_id)
         # What is taken but not committed comes again and is passed over; its sender must keep it until then.
         self._welcome(routing_id, desk.committed, desk.no)
 
     def _hello_slot(self, routing_id: bytes, hello: wire.Hello) -> None:
         peer = self._slots.get(hello.name)
         if peer is None:
-            line = LineView.attach(self.home.lines / f"{hello.name}.line") if hello.name.isprintable() else None
-            if line is None or "/" in hello.name:
+            is_plain = hello.name.isprintable() and "/" not in hello.name
+            line = LineView.attach(self.home.lines / f"{hello.name}.line") if is_plain else None
+            if line is None:
                 log.warning("slot_refused", slot=hello.name)
                 self._welcome(routing_id, error=f"expected a line file for slot {hello.name!r}, got none")
                 return
             desk = self.ledger.slots[hello.name] = SlotDesk(hello.name)
-            peer = self._slots[hello.name] = SlotPeer(routing_id=routing_id, pid=hello.pid, desk=desk, line=line)
-        self._peers.pop(peer.routing_id, None)
-        peer.routing_id, peer.pid, peer.desk.node, peer.desk.pid = routing_id, hello.pid, hello.node, hello.pid
-        self._add(peer)
+            peer = self._slots[hello.name] = SlotPeer(pid=hello.pid, desk=desk, line=line)
+        peer.pid, peer.desk.node, peer.desk.pid = hello.pid, hello.node, hello.pid
+        self.switchboard.connect(peer, routing_id)
         self._welcome(routing_id)
 
-    def _add(self, peer: Peer) -> None:
-        self._peers[peer.routing_id] = peer
-        self._watch_process(peer)
-
-    def _watch_process(self, peer: Peer) -> None:
-        if peer.pidfd >= 0:
-            return
-        try:
-            peer.pidfd = os.pidfd_open(peer.pid)
-        except OSError:
-            self._process_ended(peer)
-        else:
-            self.sockets.add_fd(peer.pidfd, lambda: self._process_ended(peer))
-
-    def _close_pidfd(self, peer: Peer) -> None:
-        if peer.pidfd >= 0:
-            self.sockets.remove(peer.pidfd)
-            os.close(peer.pidfd)
-            peer.pidfd = -1
-
     def _process_ended(self, peer: Peer) -> None:
-        self._close_pidfd(peer)
         if isinstance(peer, SlotPeer):
             peer.desk.closed = True
             self.timers.after(DEATH_NOTE_S, _DeathNote(peer.desk.name))
         else:
-            self._forget(peer.routing_id)
+            self._forget(peer)
 
-    def _forget(self, routing_id: bytes) -> None:
-        peer = self._peers.get(routing_id)
-        if peer is None or isinstance(peer, SlotPeer):
-            return  # a slot is given up when its process has ended, not before: it may be running something
-        del self._peers[routing_id]
-        self._close_pidfd(peer)
+    def _forget(self, peer: Peer) -> None:
+        """Give a peer up. Not a slot, whose process may be running something: it is given up when that has ended."""
+        if isinstance(peer, SlotPeer) or not self.switchboard.drop(peer):
+            return
         if isinstance(peer, ClientPeer):
-            self.subscriptions.drop(routing_id, peer.desk.no if peer.desk else None)
+            self.inquiries.drop(peer)
             if peer.desk is not None:
                 if self._clients.get(peer.desk.no) is peer:
                     del self._clients[peer.desk.no]
@@ -520,7 +424,7 @@ class Broker(Actor):
             self.timers.after(RECALL_WAIT_S, message)  # a report too big for the line is on its way: wait for it
             return
         self.ledger.hand_back(desk, keep={running[0]} if running else ())
-        desk.closed = peer.pidfd < 0
+        desk.closed = not self.switchboard.is_watched(peer)
 
     def _retire(self, _: NodePeer, message: wire.Retire) -> None:
         peer = self._slots.get(message.name)
@@ -545,8 +449,7 @@ class Broker(Actor):
             self._bury_stranger(name)
             return
         self._counts["slot_deaths"] += 1
-        self._peers.pop(peer.routing_id, None)
-        self._close_pidfd(peer)
+        self.switchboard.drop(peer)
         desk, now = peer.desk, self.clock.now()
         reports, running = peer.line.remains()
         self.ledger.keep_adopted(desk, reports)
@@ -638,8 +541,7 @@ class Broker(Actor):
             orphan = self._orphans.get(no)
             if orphan is not None:
                 orphan.tell(OrphanSafe(self.ledger.by_no[no].outbox_id, number))
-        for routing_id, results in self.subscriptions.match(sealed.results):
-            self._send(routing_id, wire.RESULTS, results)
+        self.inquiries.push(sealed.results)
         for slot, settled in sealed.settled.items():
             peer = self._slots.get(slot.name)
             if peer is not None and not slot.held and peer.routing_id:
@@ -656,74 +558,27 @@ class Broker(Actor):
     # -- results and questions -----------------------------------------------------------------------------------------
 
     def _watch(self, peer: ClientPeer, watch: wire.Watch) -> None:
-        desk = peer.desk
-        if desk is not None and watch.low <= watch.high:
-            self.subscriptions.watch(desk.no, peer.routing_id, watch.low, watch.high)
-            last = min(watch.high, desk.finished)
-            if watch.low <= last:
-                base = desk.no << NUMBER_BITS
-                self.store.tell(Fetch(peer.routing_id, self.self_ref, base | watch.low, base | last))
-        if watch.ids:
-            self.store.tell(LookUp(watch.ids, (peer.routing_id, None), self.self_ref))
+        self.inquiries.watch(peer, watch)
 
     def on_fetched(self, message: Fetched) -> None:
-        """Stored results for a client that came to ask after they were there."""
-        for part in split_results(message.records):
-            self._send(message.context, wire.RESULTS, wire.Results(part))
+        """Stored results are here."""
+        self.inquiries.fetched(message)
+
+    def on_looked_up(self, message: LookedUp) -> None:
+        """What the store knows of some ids is here."""
+        self.inquiries.looked_up(message)
 
     def _ask(self, peer: ClientPeer, ask: wire.Ask) -> None:
         try:
             if ask.command == "task_state":
-                self._ask_state(peer, ask)
+                self.inquiries.tell_states(peer, ask)
             elif ask.command == "forget":
-                keys = [key for task_id in ask.arguments["ids"] if (key := self._find_key(task_id)) is not None]
-                self.ledger.forget(keys)
-                self._send(peer.routing_id, wire.ANSWER, wire.Answer(ask.request, len(keys)))
+                self.inquiries.forget(peer, ask)
             else:
                 self.system.ref("control").tell(Request(peer.routing_id, ask.request, ask.command, ask.arguments))
         except (KeyError, TypeError, ValueError) as error:
             answer = wire.Answer(ask.request, error=f"bad arguments for {ask.command!r}: {error!r}")
             self._send(peer.routing_id, wire.ANSWER, answer)
-
-    def _find_key(self, task_id: str) -> int | None:
-        parsed = parse_task_id(task_id)
-        outbox = self.ledger.outboxes.get(parsed[0]) if parsed else None
-        return make_key(outbox.no, parsed[1]) if outbox and parsed else None
-
-    def _ask_state(self, peer: ClientPeer, ask: wire.Ask) -> None:
-        states: dict[str, Any] = {}
-        for task_id in ask.arguments["ids"]:
-            key = self._find_key(task_id)
-            states[task_id] = None if key is None else describe_task(self.ledger, self._slots, key)
-        missing = [task_id for task_id, state in states.items() if state is None]
-        if missing:
-            self.store.tell(LookUp(missing, (peer.routing_id, (ask.request, states)), self.self_ref))
-        else:
-            self._send(peer.routing_id, wire.ANSWER, wire.Answer(ask.request, states))
-
-    def on_looked_up(self, message: LookedUp) -> None:
-        """The store knows more about tasks that aren't in memory."""
-        routing_id, question = message.context
-        if question is None:
-            records = []
-            for task_id, found in message.found.items():
-                if found.record is not None:
-                    records.append((task_id, found.record))
-                elif found.key is not None:
-                    self.subscriptions.watch_foreign(found.key, routing_id, task_id)
-            if records:
-                self._send(routing_id, wire.RESULTS, wire.Results([], records))
-            return
-        request, states = question
-        for task_id, found in message.found.items():
-            if found.record is not None:
-                states[task_id] = describe_record(found.record)
-            elif found.task is not None:
-                known = describe_task(self.ledger, self._slots, found.task.key)
-                states[task_id] = known or describe_stored(found.task)
-            else:
-                states[task_id] = {"state": UNKNOWN}
-        self._send(routing_id, wire.ANSWER, wire.Answer(request, states))
 
     def on_reply(self, message: Reply) -> None:
         """Carry an answer of the control component to whoever asked."""
@@ -731,7 +586,7 @@ class Broker(Actor):
 
     def on_forward(self, message: Forward) -> None:
         """Carry a question of the control component to the other nodes; answer how many were asked."""
-        for peer in list(self._peers.values()):
+        for peer in self.switchboard:
             if isinstance(peer, NodePeer) and peer.name in message.nodes:
                 self._send(peer.routing_id, wire.ASK, message.ask)
 
@@ -740,22 +595,11 @@ class Broker(Actor):
 
     def on_snapshot(self, _: Snapshot) -> dict[str, Any]:
         """Answer what is going on, as plain data."""
-        ledger = self.ledger
-        return {
-            "epoch": self.epoch,
-            "nodes": sorted(peer.name for peer in self._peers.values() if isinstance(peer, NodePeer)),
-            "clients": sum(isinstance(peer, ClientPeer) for peer in self._peers.values()),
-            "slots": [describe_slot(ledger, peer) for peer in self._slots.values()],
-            "queues": ledger.queue_lengths(),
-            "accepted": ledger.accepted,
-            "finished": ledger.finished,
-            "unfinished": ledger.unfinished,
-            "full": self._full_since is not None,
-            **self._counts,
-        }
+        counts = {**self._counts, "full": self._full_since is not None}
+        return {"epoch": self.epoch, **self.inquiries.snapshot(), **self.switchboard.snapshot(), **counts}
 
     def describe(self) -> dict[str, object]:
         """Return what the tree shows."""
-        if not hasattr(self, "_socket"):
+        if not hasattr(self, "switchboard"):
             return {"role": "not the hub"}
         return {"epoch": self.epoch, "slots": len(self._slots), "unfinished": self.ledger.unfinished}

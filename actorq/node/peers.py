@@ -1,8 +1,4 @@
-"""Who is connected to the broker: values, one for each routing id.
-
-ROUTER sockets don't say when a peer goes, so the broker holds a pidfd for each peer's process: the kernel tells at once
-when it ends.
-"""
+"""Who is connected to the broker: values, one for each connected process."""
 
 from __future__ import annotations
 
@@ -20,8 +16,8 @@ __all__ = ["ClientPeer", "NodePeer", "Peer", "SlotPeer"]
 class Peer:
     """One connected process. `routing_id` is empty for a slot that hasn't connected to this broker yet."""
 
-    routing_id: bytes
     pid: int
+    routing_id: bytes = b""
     pidfd: int = -1
 
 

@@ -1,0 +1,127 @@
+"""Answers of the broker: results for those who wait, states of tasks, a snapshot for the control component.
+
+Everything here is asked for by people or by a caller who waits; nothing is on the way of a task.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from actorq.messages import wire
+from actorq.messages.ids import NUMBER_BITS, make_key, parse_task_id
+from actorq.messages.states import UNKNOWN
+from actorq.node.messages import Fetch, Fetched, LookedUp, LookUp
+from actorq.node.questions import describe_record, describe_slot, describe_stored, describe_task
+from actorq.node.subscriptions import Subscriptions, split_results
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from actorq.actors import ActorRef, NameRef
+    from actorq.messages.task import ResultRecord
+    from actorq.node.ledger import Ledger
+    from actorq.node.peers import ClientPeer, SlotPeer
+
+__all__ = ["Inquiries"]
+
+
+class Inquiries:
+    """What clients wait for and ask; `me` is where the store's answers go."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        slots: Mapping[str, SlotPeer],
+        store: NameRef,
+        me: ActorRef[Any],
+        send: Callable[[bytes, bytes, Any], bool],
+    ) -> None:
+        self._ledger, self._slots, self._store, self._me, self._send = ledger, slots, store, me, send
+        self._subscriptions = Subscriptions()
+
+    def watch(self, peer: ClientPeer, watch: wire.Watch) -> None:
+        """Push these results: those that exist after a look into the store, the others when they come."""
+        desk = peer.desk
+        if desk is not None and watch.low <= watch.high:
+            self._subscriptions.watch(desk.no, peer.routing_id, watch.low, watch.high)
+            last = min(watch.high, desk.finished)
+            if watch.low <= last:
+                base = desk.no << NUMBER_BITS
+                self._store.tell(Fetch(peer.routing_id, self._me, base | watch.low, base | last))
+        if watch.ids:
+            self._store.tell(LookUp(watch.ids, (peer.routing_id, None), self._me))
+
+    def push(self, records: Iterable[ResultRecord]) -> None:
+        """Send results that were just committed to those who wait."""
+        for routing_id, results in self._subscriptions.match(records):
+            self._send(routing_id, wire.RESULTS, results)
+
+    def drop(self, peer: ClientPeer) -> None:
+        """Forget what a client that has gone waited for."""
+        self._subscriptions.drop(peer.routing_id, peer.desk.no if peer.desk else None)
+
+    def fetched(self, message: Fetched) -> None:
+        """Send stored results to a client that came to ask after they were there."""
+        for part in split_results(message.records):
+            self._send(message.context, wire.RESULTS, wire.Results(part))
+
+    def forget(self, peer: ClientPeer, ask: wire.Ask) -> None:
+        """Drop results, and answer how many ids were known."""
+        keys = [key for task_id in ask.arguments["ids"] if (key := self._find_key(task_id)) is not None]
+        self._ledger.forget(keys)
+        self._send(peer.routing_id, wire.ANSWER, wire.Answer(ask.request, len(keys)))
+
+    def tell_states(self, peer: ClientPeer, ask: wire.Ask) -> None:
+        """Answer `{task_id: state}`, after a look into the store for what isn't in memory."""
+        states: dict[str, Any] = {}
+        for task_id in ask.arguments["ids"]:
+            key = self._find_key(task_id)
+            states[task_id] = None if key is None else describe_task(self._ledger, self._slots, key)
+        missing = [task_id for task_id, state in states.items() if state is None]
+        if missing:
+            self._store.tell(LookUp(missing, (peer.routing_id, (ask.request, states)), self._me))
+        else:
+            self._send(peer.routing_id, wire.ANSWER, wire.Answer(ask.request, states))
+
+    def looked_up(self, message: LookedUp) -> None:
+        """Go on with what the store knows."""
+        routing_id, question = message.context
+        if question is None:
+            self._watch_found(routing_id, message)
+            return
+        request, states = question
+        for task_id, found in message.found.items():
+            if found.record is not None:
+                states[task_id] = describe_record(found.record)
+            elif found.task is not None:
+                known = describe_task(self._ledger, self._slots, found.task.key)
+                states[task_id] = known or describe_stored(found.task)
+            else:
+                states[task_id] = {"state": UNKNOWN}
+        self._send(routing_id, wire.ANSWER, wire.Answer(request, states))
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return slots, queues and counts as plain data."""
+        ledger = self._ledger
+        return {
+            "slots": [describe_slot(ledger, peer) for peer in self._slots.values()],
+            "queues": ledger.queue_lengths(),
+            "accepted": ledger.accepted,
+            "finished": ledger.finished,
+            "unfinished": ledger.unfinished,
+        }
+
+    def _watch_found(self, routing_id: bytes, message: LookedUp) -> None:
+        records = []
+        for task_id, found in message.found.items():
+            if found.record is not None:
+                records.append((task_id, found.record))
+            elif found.key is not None:
+                self._subscriptions.watch_foreign(found.key, routing_id, task_id)
+        if records:
+            self._send(routing_id, wire.RESULTS, wire.Results([], records))
+
+    def _find_key(self, task_id: str) -> int | None:
+        parsed = parse_task_id(task_id)
+        outbox = self._ledger.outboxes.get(parsed[0]) if parsed else None
+        return make_key(outbox.no, parsed[1]) if outbox and parsed else None
