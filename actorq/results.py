@@ -8,6 +8,8 @@ from __future__ import annotations
 import traceback
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
+import msgspec
+
 from actorq.codec import ALL_CODECS, decode_failure, decode_result
 from actorq.errors import Ignore, Reject, RemoteError, Retry, TaskRevoked, WouldBlock
 from actorq.messages.states import FAILURE, NAMES, NUMBERS, READY_STATES, REJECTED, REVOKED, SUCCESS
@@ -16,8 +18,8 @@ from actorq.tasks.request import Request, current, pop_request, push_request
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from actorq.client.session import Session
-    from actorq.messages.task import ResultRecord
+    from actorq.client.session import Session  # noqa: TC004  no result is ever encoded, so nobody looks its types up
+    from actorq.messages.task import ResultRecord  # noqa: TC004
     from actorq.tasks.task import Task
 
 __all__ = ["AsyncResult", "EagerResult"]
@@ -27,14 +29,17 @@ _SUCCESS: Final = NUMBERS[SUCCESS]
 CONFIRM_S: Final = 5.0
 
 
-class AsyncResult(Generic[R]):
-    """The result of a task that was sent. Made by `delay()`, or from an id by `app.AsyncResult(id)`."""
+class AsyncResult(msgspec.Struct, Generic[R], eq=False, gc=False):
+    """The result of a task that was sent. Made by `delay()`, or from an id by `app.AsyncResult(id)`.
 
-    __slots__ = ("_alias", "_key", "_record", "_session")
+    A Struct for its price: a loop of sends makes a hundred thousand, which the garbage collector would look through again
+    and again. Nothing that a result holds leads back to it, so it needn't.
+    """
 
-    def __init__(self, session: Session, key: int | str, alias: str | None = None) -> None:
-        self._session, self._key, self._alias = session, key, alias
-        self._record: ResultRecord | None = None
+    _session: Session
+    _key: int | str
+    _alias: str | None = None
+    _record: ResultRecord | None = None
 
     @property
     def id(self) -> str:
@@ -71,7 +76,9 @@ class AsyncResult(Generic[R]):
                         f"{request.task}: its slot would wait and do nothing; use await in a coroutine task, "
                         "or get(disable_sync_subtasks=False)"
                     )
-            session = self._get_session()
+            session = self._session
+            if session.successor is not None:
+                session = self._get_session()
             record = self._record = session.inbox.take(self._key) or session.wait(self._key, timeout)
         if record.state == _SUCCESS:
             value = cast("R", decode_result(record.codec_id, record.payload, ALL_CODECS))

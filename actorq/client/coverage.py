@@ -7,7 +7,10 @@ touch are one range, so a caller that sends and gets in turn costs a single one.
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 __all__ = ["AHEAD", "Coverage"]
 
@@ -54,16 +57,29 @@ class Coverage:
         self._insert(index + 1, _Range(low, high))
         return low, high
 
-    def mark(self, number: int) -> None:
-        """Note that the result of `number` has come."""
-        index = bisect_right(self._lows, number) - 1
-        if index < 0:
+    def mark(self, numbers: Collection[int]) -> None:
+        """Note that the results of these numbers have come: a frame's worth, distinct, mostly all in one range."""
+        if not numbers:
+            return
+        lowest, highest = min(numbers), max(numbers)
+        index = bisect_right(self._lows, lowest) - 1
+        if index < 0 or highest > self._ranges[index].high:
+            if lowest != highest:
+                for number in numbers:
+                    self.mark((number,))
             return
         found = self._ranges[index]
-        if number > found.high or found.arrived is None or found.arrived[number - found.low]:
+        arrived, low = found.arrived, found.low
+        if arrived is None:
             return
-        found.arrived[number - found.low] = 1
-        found.missing -= 1
+        start, end = lowest - low, highest - low + 1
+        found.missing -= arrived.count(0, start, end)
+        if end - start == len(numbers):
+            arrived[start:end] = b"\1" * (end - start)
+        else:
+            for number in numbers:
+                arrived[number - low] = 1
+        found.missing += arrived.count(0, start, end)
         if not found.missing:
             found.arrived = None
             self._merge(index)

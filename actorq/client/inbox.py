@@ -18,7 +18,7 @@ from actorq.client.coverage import AHEAD, Coverage
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from actorq.messages.task import ResultRecord
 
@@ -118,25 +118,30 @@ class Inbox:
         """Whether anybody waits."""
         return bool(self._waiters)
 
-    def deliver(self, results: Iterable[tuple[int | str, ResultRecord]]) -> None:
-        """Take in results from the broker: to those who wait, else for later."""
-        released: list[Waiter] = []
+    def deliver(self, results: dict[int | str, ResultRecord], numbers: Collection[int], size_bytes: int) -> None:
+        """Take in results from the broker, which are the inbox's from now on: to those who wait, else for later.
+
+        `numbers` are those of its keys that are numbers. `size_bytes` is no less than all payloads together; a frame's
+        size will do, and needs no look at each.
+        """
         with self._lock:
-            waiters, mark = self._waiters, self._coverage.mark
-            for key, record in results:
-                if isinstance(key, int):
-                    mark(key)
-                waiting = waiters.pop(key, None) if waiters else None
-                if waiting is None:
-                    self.results[key] = record
-                    self._bytes += len(record.payload)
-                    continue
-                for waiter in waiting:
-                    waiter.record = record
-                released.extend(waiting)
+            self._coverage.mark(numbers)
+            released = self._hand_out(results) if self._waiters else []
+            self.results.update(results)
+            self._bytes += size_bytes
             if len(self.results) > MAX_RESULTS or self._bytes > MAX_BYTES:
                 self._evict()
         _release(released)
+
+    def _hand_out(self, results: dict[int | str, ResultRecord]) -> list[Waiter]:
+        """Move what is waited for out of `results` and return who waited."""
+        released: list[Waiter] = []
+        for key in self._waiters.keys() & results.keys():  # looks up the fewer among the more
+            record = results.pop(key)
+            for waiter in self._waiters.pop(key):
+                waiter.record = record
+                released.append(waiter)
+        return released
 
     def end(self, results: Iterable[tuple[int | str, ResultRecord]]) -> None:
         """Give those who wait an end that is no result; nothing is kept for later."""

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from actorq.client.connection import Connection
     from actorq.client.inbox import Inbox
     from actorq.client.outbox import Outbox
+    from actorq.messages.task import ResultRecord
     from actorq.transport.paths import Home
 
 __all__ = ["Link"]
@@ -366,7 +367,7 @@ class Link:
             case Confirm(number=number):
                 self._on_confirm(number)
             case Results() as results:
-                self._on_results(results)
+                self._on_results(results, len(frame))
             case Welcome() as welcome:
                 self._on_welcome(welcome)
             case Refused() as refused:
@@ -414,11 +415,12 @@ class Link:
         self.pace.may_ship = True
         self.confirmations.refuse(*self.refusal)
 
-    def _on_results(self, results: Results) -> None:
-        if results.records:
-            self.inbox.deliver([(record.key & NUMBER_MASK, record) for record in results.records])
+    def _on_results(self, results: Results, size_bytes: int) -> None:
+        numbers = [record.key & NUMBER_MASK for record in results.records]
+        found: dict[int | str, ResultRecord] = dict(zip(numbers, results.records, strict=True))
         if results.foreign:
-            self.inbox.deliver(results.foreign)
+            found.update(results.foreign)
+        self.inbox.deliver(found, numbers, size_bytes)
 
     # -- when nothing happens -----------------------------------------------------------------------------------------
 

@@ -12,13 +12,14 @@ import threading
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Final
+from zlib import crc32
 
 import msgspec
 
 from actorq.client.orphans import OrphanOutbox, find_orphans, holds, read_outbox
-from actorq.client.records import pack_header
+from actorq.client.records import pack_header, pack_records
 from actorq.client.segments import SEGMENT_BYTES, Segments
-from actorq.errors import QueueFull, StoreFull, StoreLocked, WouldBlock
+from actorq.errors import QueueFull, StoreLocked, WouldBlock
 from actorq.log import get_logger
 from actorq.messages.ids import new_outbox_id
 
@@ -66,7 +67,7 @@ class Outbox:
         self._inflight: deque[bytes] = deque()  # shipped, not confirmed, oldest first
         self._bytes = 0  # of both
         self._segments = Segments(home.outboxes, self.outbox_id, segment_bytes)
-        self._is_open = False
+        self._write: Callable[[bytes, int], None] = self._open  # `(records, last number before them)`
 
     # -- callers ------------------------------------------------------------------------------------------------------
 
@@ -89,8 +90,10 @@ class Outbox:
                 size = self._bytes + len(record)
                 if number - self.confirmed > self._max_tasks or size > self._max_bytes:
                     raise self._full()
-                if not self.is_in_memory:
-                    self._write(pack_header(record) + record)
+                try:
+                    self._write(pack_header(len(record), crc32(record)) + record, self.last)
+                except (OSError, StoreLocked) as error:
+                    self._keep_in_memory(error)
                 self._unsent.append(record)
                 self._bytes = size
                 self.last = number
@@ -120,8 +123,10 @@ class Outbox:
                 size = self._bytes + sum(map(len, batch))
                 if self.last + count - self.confirmed > self._max_tasks or size > self._max_bytes:
                     raise self._full()
-                if not self.is_in_memory:
-                    self._write(b"".join([part for record in batch for part in (pack_header(record), record)]))
+                try:
+                    self._write(pack_records(batch), self.last)
+                except (OSError, StoreLocked) as error:
+                    self._keep_in_memory(error)
                 self._unsent.extend(batch)
                 self._bytes = size
                 self.last += count
@@ -132,22 +137,20 @@ class Outbox:
                 self._wake()
             return range(first, first + count)
 
-    def _write(self, data: bytes) -> None:
-        try:
-            if not self._is_open:
-                self.home.create()
-                self._is_open = True
-            self._segments.append(data, self.last)
-        except StoreFull:
-            raise
-        except (OSError, StoreLocked) as error:
-            self.is_in_memory = True
-            log.warning(
-                "outbox_kept_in_memory",
-                home=str(self.home.path),
-                reason=str(error),
-                consequence="tasks that no node has confirmed are lost if this process is killed",
-            )
+    def _open(self, data: bytes, last_before: int) -> None:
+        """Make the home at the first write, which is the last that comes this way."""
+        self.home.create()
+        self._write = self._segments.append
+        self._write(data, last_before)
+
+    def _keep_in_memory(self, error: Exception) -> None:
+        self.is_in_memory, self._write = True, _write_nothing
+        log.warning(
+            "outbox_kept_in_memory",
+            home=str(self.home.path),
+            reason=str(error),
+            consequence="tasks that no node has confirmed are lost if this process is killed",
+        )
 
     def _interrupted(self) -> WouldBlock:
         return WouldBlock(
@@ -175,14 +178,15 @@ class Outbox:
     def take(self, max_tasks: int, max_bytes: int) -> list[bytes]:
         """Move the oldest unsent records in flight and return them: at least one if there are any."""
         with self._lock:
-            taken: list[bytes] = []
-            unsent, size = self._unsent, 0
-            while unsent and len(taken) < max_tasks:
-                size += len(unsent[0])
-                if taken and size > max_bytes:
-                    size -= len(unsent[0])
-                    break
-                taken.append(unsent.popleft())
+            unsent, size = self._unsent, self._bytes - self.inflight_bytes
+            if len(unsent) <= max_tasks and size <= max_bytes:
+                taken = list(unsent)
+                unsent.clear()
+            else:
+                taken, size = [], 0
+                while unsent and len(taken) < max_tasks and (not taken or size + len(unsent[0]) <= max_bytes):
+                    taken.append(unsent.popleft())
+                    size += len(taken[-1])
             self._inflight.extend(taken)
             self.inflight_bytes += size
             self.sent += len(taken)
@@ -207,14 +211,13 @@ class Outbox:
             if gone <= 0:
                 return 0
             self.confirmed += gone
-            for _ in range(gone):
-                if self._inflight:
-                    size = len(self._inflight.popleft())
-                    self.inflight_bytes -= size
-                else:  # taken by the broker before a reconnect, and not sent again yet
-                    size = len(self._unsent.popleft())
-                    self.sent += 1
-                self._bytes -= size
+            shipped, inflight = min(gone, len(self._inflight)), self._inflight
+            size = sum([len(inflight.popleft()) for _ in range(shipped)])
+            self.inflight_bytes -= size
+            # The rest was taken by the broker before a reconnect, and isn't sent again yet.
+            size += sum([len(self._unsent.popleft()) for _ in range(gone - shipped)])
+            self.sent += gone - shipped
+            self._bytes -= size
             self._segments.drop(self.confirmed, is_empty=self.confirmed == self.last)
             return gone
 
@@ -235,3 +238,7 @@ class Outbox:
     def abandon(self) -> None:
         """In a forked child: let go of the parent's files, without its lock (another thread may have held it)."""
         self._segments.abandon()
+
+
+def _write_nothing(_data: bytes, _last_before: int) -> None:
+    """What an outbox in memory does in place of a write."""

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Final
 from zlib import crc32
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-__all__ = ["HEADER_BYTES", "iterate_records", "pack_header"]
+__all__ = ["HEADER_BYTES", "iterate_records", "pack_header", "pack_records"]
 
 _HEADER: Final = struct.Struct("<II")
 HEADER_BYTES: Final = _HEADER.size
-_pack: Final = _HEADER.pack
+pack_header: Final = _HEADER.pack  # `(length, crc32)`; for a single record, where a call more would tell
 
 
-def pack_header(record: bytes) -> bytes:
-    """Return what goes before `record` in the file."""
-    return _pack(len(record), crc32(record))
+def pack_records(records: Iterable[bytes]) -> bytes:
+    """Return records as they lie in the file, one after the other."""
+    return b"".join([part for record in records for part in (pack_header(len(record), crc32(record)), record)])
 
 
 def iterate_records(data: bytes) -> Iterator[bytes]:

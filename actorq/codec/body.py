@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from actorq.codec.plain import check_json, check_msgpack, flatten
+from actorq.codec.plain import ATOMS, check_json, check_msgpack, flatten
 from actorq.codec.serializers import ALL_CODECS, JSON, MSGPACK, check_allowed, dump_pickle, load, load_pickle
 from actorq.errors import DecodeError, EncodeError
 
@@ -30,7 +30,10 @@ def encode_body(args: tuple[Any, ...], kwargs: dict[str, Any], codec_id: int = M
     """
     try:
         if codec_id == MSGPACK:
-            check_msgpack(args, "an argument")
+            for value in args:
+                if type(value) not in ATOMS:
+                    check_msgpack(args, "an argument")
+                    break
             if kwargs:
                 check_msgpack(kwargs.values(), "an argument")
             return _encode_msgpack((args, kwargs))

@@ -17,9 +17,9 @@ from actorq.errors import EncodeError
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-__all__ = ["check_json", "check_msgpack"]
+__all__ = ["ATOMS", "check_json", "check_msgpack"]
 
-_ATOMS: Final = frozenset({type(None), bool, int, float, str, bytes, bytearray})
+ATOMS: Final = frozenset({type(None), bool, int, float, str, bytes, bytearray})
 _KEYS: Final = frozenset({type(None), bool, int, float, str, bytes})
 _JSON_ATOMS: Final = frozenset({type(None), bool, int, str})
 
@@ -32,9 +32,9 @@ def check_msgpack(values: Collection[Any], where: str) -> None:
     Raises:
         EncodeError: names the type that doesn't, and the way out.
     """
-    if _ATOMS.issuperset(map(type, values)):
+    if ATOMS.issuperset(map(type, values)):
         return
-    for kind in set(map(type, values)) - _ATOMS:
+    for kind in set(map(type, values)) - ATOMS:
         for value in values:
             if type(value) is kind:
                 _check_other(value, kind, where)

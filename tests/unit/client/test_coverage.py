@@ -31,7 +31,7 @@ def test_a_number_is_asked_for_exactly_when_its_result_isnt_on_its_way(steps):
                 assert not fresh & asked
                 asked |= fresh
         elif step == "mark":
-            coverage.mark(number)
+            coverage.mark([number])
             if number in asked:
                 arrived.add(number)
         else:
@@ -46,7 +46,7 @@ def test_sending_and_getting_in_turn_costs_one_range():
     coverage = Coverage()
     for number in range(1, 5_000):
         assert coverage.plan_watch(number, number) == (number, number)
-        coverage.mark(number)
+        coverage.mark([number])
     assert len(coverage._ranges) == 1
 
 
@@ -61,5 +61,20 @@ def test_a_range_is_bounded_and_so_are_the_ranges():
 def test_collecting_backwards_asks_for_a_range_below():
     coverage = Coverage()
     assert coverage.plan_watch(100_000, 100_000) == (100_000, 100_000)
-    coverage.mark(100_000)
+    coverage.mark([100_000])
     assert coverage.plan_watch(99_999, 100_000) == (99_999 - AHEAD + 1, 99_999)
+
+
+@given(st.lists(st.tuples(numbers, numbers), max_size=6), st.lists(st.sets(numbers, max_size=30), max_size=6))
+def test_marking_a_frame_is_marking_each_of_its_numbers(watched, frames):
+    at_once, one_by_one = Coverage(), Coverage()
+    for low, last in watched:
+        at_once.plan_watch(low, max(low, last))
+        one_by_one.plan_watch(low, max(low, last))
+    for frame in frames:
+        at_once.mark(frame)
+        for number in frame:
+            one_by_one.mark([number])
+    asked = [number for pair in watched for number in pair] + [number for frame in frames for number in frame]
+    for number in asked:
+        assert at_once.plan_watch(number, number) == one_by_one.plan_watch(number, number)

@@ -5,34 +5,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actorq.client.frames import pack_put
-from actorq.client.records import iterate_records, pack_header
+from actorq.client.records import iterate_records, pack_records
 from actorq.messages.task import TaskMessage
 from actorq.messages.wire import PUT, Put
 
 records = st.lists(st.binary(min_size=1, max_size=40), max_size=8)
 
 
-def join(parts):
-    return b"".join(pack_header(part) + part for part in parts)
-
-
 @given(records)
 def test_records_come_back_in_order(parts):
-    assert list(iterate_records(join(parts))) == parts
+    assert list(iterate_records(pack_records(parts))) == parts
 
 
 @given(records, st.integers(0, 400))
 def test_a_file_cut_anywhere_gives_the_whole_records_before_the_cut(parts, cut):
-    data = join(parts)[:cut]
+    data = pack_records(parts)[:cut]
     found = list(iterate_records(data))
     assert found == parts[: len(found)]
-    assert len(join(found)) <= len(data)
-    assert len(found) == len(parts) or len(join(parts[: len(found) + 1])) > len(data)
+    assert len(pack_records(found)) <= len(data)
+    assert len(found) == len(parts) or len(pack_records(parts[: len(found) + 1])) > len(data)
 
 
 @given(records, st.integers(0, 1 << 20), st.integers(1, 255))
 def test_a_damaged_byte_never_gives_a_record_that_wasnt_there(parts, at, flip):
-    data = bytearray(join(parts))
+    data = bytearray(pack_records(parts))
     if not data:
         return
     data[at % len(data)] ^= flip
