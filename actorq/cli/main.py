@@ -5,14 +5,17 @@ from __future__ import annotations
 import difflib
 import importlib
 import sys
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from actorq.cli.common import EXIT_USAGE, common_options, say_error
 from actorq.version import __version__
 
-__all__ = ["cli", "main"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["cli", "main", "run"]
 
 VERBS: Final = {
     "call": ("actorq.cli.tasks", "call", "Send a task and print its result."),
@@ -86,10 +89,10 @@ def main() -> None:
     sys.exit(run())
 
 
-def run() -> int:
-    """Run the command line and return the exit code."""
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line (default: the process's) and return the exit code."""
     try:
-        code = cli.main(prog_name="actorq", auto_envvar_prefix="ACTORQ", standalone_mode=False)
+        code = cli.main(arguments, prog_name="actorq", auto_envvar_prefix="ACTORQ", standalone_mode=False)
     except click.UsageError as error:
         return _report_usage(error)
     except click.ClickException as error:
