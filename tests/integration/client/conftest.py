@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 
 from actorq import App
+from actorq.client import link, outbox
 from tests.integration.client.fake_broker import FakeBroker
+
+
+@pytest.fixture(autouse=True)
+def _loggers_write_to_this_tests_stderr(monkeypatch):
+    """A logger keeps the stream it found at its first event, which was another test's."""
+    for module in (link, outbox):
+        monkeypatch.setattr(module.log, "_logger", None)
 
 
 @pytest.fixture

@@ -283,4 +283,4 @@ def test_no_thread_to_be_had_keeps_the_task_and_the_next_send_tries_again(app, b
         first = app.tasks["tasks.add"].delay(1)
     assert app.tasks["tasks.add"].delay(2).get(timeout=5) == 3
     assert first.get(timeout=5) == 2
-    assert "link_not_started" in capsys.readouterr().out
+    assert "link_not_started" in capsys.readouterr().err

@@ -233,7 +233,7 @@ def test_a_home_under_a_file_keeps_the_outbox_in_memory_and_warns_once(tmp_path,
         task.delay()
         assert app._open().outbox.is_in_memory
         assert app._open().outbox.unsent == 2
-    assert capsys.readouterr().out.count("outbox_kept_in_memory") == 1
+    assert capsys.readouterr().err.count("outbox_kept_in_memory") == 1
 
 
 def test_delay_many_returns_results_in_order(app, broker):
