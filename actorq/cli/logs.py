@@ -4,25 +4,15 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Any, Final
+from typing import Any
 
 import structlog
 
-from actorq.errors import ConfigError
-
 __all__ = ["configure_logs"]
-
-LEVELS: Final = ("debug", "info", "warning", "error", "critical")
 
 
 def configure_logs(level: str, *, as_json: bool = False) -> None:
-    """Send actorq's events to stderr.
-
-    Raises:
-        ConfigError: there is no such level.
-    """
-    if level.lower() not in LEVELS:
-        raise ConfigError(f"expected --loglevel to be one of {', '.join(LEVELS)}, got {level!r}")
+    """Send actorq's events of `level` (one of logging's, by name) and above to stderr."""
     is_terminal = sys.stderr.isatty() and not as_json
     renderer: Any = (
         structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = ["node"]
+
+LOG_LEVELS: Final = ("debug", "info", "warning", "error", "critical")
 
 
 @click.command()
@@ -30,7 +32,12 @@ __all__ = ["node"]
 @click.option("-P", "--pool", type=click.Choice(POOLS), help="What a slot is; only processes for now.")
 @click.option("-n", "--name", metavar="NAME", help="The node's name; default: node<pid>@<host>.")
 @click.option(
-    "-l", "--loglevel", default="info", metavar="LEVEL", help="debug, info (default), warning, error, critical."
+    "-l",
+    "--loglevel",
+    type=click.Choice(LOG_LEVELS, case_sensitive=False),
+    default="info",
+    metavar="LEVEL",
+    help="debug, info (default), warning, error, critical.",
 )
 @click.option(
     "--durability",
