@@ -149,23 +149,24 @@ class Line:
         """
         words = self.words
         tail = self._tail
-        end = tail + _LENGTH_BYTES + len(record)
-        if end > self._free_below:
-            end = tail
-            words[_OUTSIDE] = self.next + 1
+        number = self.next + 1
+        size = _LENGTH_BYTES + len(record)
+        if tail + size > self._free_below:
+            size = 0
+            words[_OUTSIDE] = number
         else:
             at = tail % RING_BYTES
-            data = _pack_length(len(record)) + record
-            if at + len(data) <= RING_BYTES:
-                self._ring[at : at + len(data)] = data
+            data = _pack_length(size - _LENGTH_BYTES) + record
+            if at + size <= RING_BYTES:
+                self._ring[at : at + size] = data
             else:
                 room = RING_BYTES - at
                 self._ring[at:] = data[:room]
-                self._ring[: len(data) - room] = data[room:]
-            self._tail = words[_TAIL] = end
-        self.next = words[_NEXT] = self.next + 1
+                self._ring[: size - room] = data[room:]
+            self._tail = words[_TAIL] = tail + size
+        self.next = words[_NEXT] = number
         words[KEY] = 0
-        return end - tail
+        return size
 
     def free(self, reports: int, size_bytes: int) -> None:
         """Give up the oldest `reports` reports, which took `size_bytes` of the ring: they are settled."""

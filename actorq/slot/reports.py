@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FLUSH_BYTES", "FLUSH_REPORTS", "ReportLog", "join_done"]
 
-FLUSH_REPORTS: Final = 64  # one DONE frame; more would make the first of them wait too long
+FLUSH_REPORTS: Final = 256  # one DONE frame; more would make the first of them wait too long
 FLUSH_BYTES: Final = 256 * 1024
 MAX_KEPT_BYTES: Final = 64 * 1024 * 1024  # of reports that the ring has no room for; beyond that the slot waits
 
@@ -49,19 +49,17 @@ class ReportLog:
     def add(self, report: Report, now_ns: int) -> bool:
         """Keep the report of the run that has just ended. Return whether it is time to send."""
         record = _encode(report)
-        line = self._line
-        number = line.next
         size = len(record)
-        if not line.finish(record):
-            self._too_big.add(number)
+        if not self._line.finish(record):
+            self._too_big.add(self._line.next - 1)
             self._kept_bytes += size
             now_ns = 1  # older than anything: the ring doesn't protect it, so it must go now
         unsent = self._unsent
         unsent.append(record)
-        self.unsent_bytes += size
+        size = self.unsent_bytes = self.unsent_bytes + size
         if not self.unsent_since_ns:
             self.unsent_since_ns = now_ns
-        return len(unsent) >= FLUSH_REPORTS or self.unsent_bytes >= FLUSH_BYTES or now_ns == 1
+        return len(unsent) >= FLUSH_REPORTS or size >= FLUSH_BYTES or now_ns == 1
 
     def next_frame(self) -> bytes | None:
         """Return a DONE frame with the oldest unsent reports, or None. They count as sent only after `mark_sent`."""
@@ -98,7 +96,8 @@ class ReportLog:
         count = min(settled - line.first, len(self._sent))
         if count <= 0:
             return
-        records = [self._sent.popleft() for _ in range(count)]
+        take = self._sent.popleft
+        records = [take() for _ in range(count)]
         size = sum(map(len, records)) + _LENGTH_BYTES * count
         if self._too_big:
             big = [each for each in self._too_big if each < line.first + count]

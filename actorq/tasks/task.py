@@ -114,7 +114,7 @@ class Task(Generic[P, R]):
 
     @property
     def _body(self) -> Callable[..., Any]:
-        found: Callable[..., Any] = vars(self).get("__wrapped__") or self.run
+        found: Callable[..., Any] = self.__dict__.get("__wrapped__") or self.run
         return found
 
     def get_plan(self) -> SendPlan:
@@ -252,7 +252,8 @@ class Task(Generic[P, R]):
         Raises:
             Retry: the task asks to run again.
         """
-        request.args, request.kwargs = args, kwargs
+        request.args = args
+        request.kwargs = kwargs
         if not self.autoretry_for:
             return self._body(*args, **kwargs)
         if self.is_coroutine:

@@ -15,6 +15,7 @@ from actorq.messages.task import FLAG_IGNORE_RESULT, Delivery, TaskMessage
 from actorq.messages.wire import DONE, Done
 from actorq.slot.line import LineView
 from actorq.slot.outcome import KEEP_NO_RESULT
+from actorq.slot.reports import FLUSH_REPORTS
 from actorq.testing.wait import wait_until
 from tests.integration.slot.harness import FakeBroker, make
 
@@ -50,7 +51,7 @@ def test_short_tasks_share_frames(node, broker):
     broker.send(name, [make("nothing") for _ in range(640)])
     broker.wait_for(name, 640)
     assert len(frames_of(broker)) < 100
-    assert max(len(done.reports) for done in frames_of(broker)) <= 64
+    assert max(len(done.reports) for done in frames_of(broker)) <= FLUSH_REPORTS
 
 
 def test_a_finished_task_does_not_wait_for_the_long_one_behind_it(node, broker, tmp_path):
