@@ -22,6 +22,7 @@ from actorq.cli.common import (
 __all__ = ["health", "inspect", "report", "status", "tree"]
 
 WATCH_S: Final = 1.0
+NOT_CONNECTED: Final = "? (slots in the middle of a task, not connected to this hub yet)"
 
 
 @click.command()
@@ -53,7 +54,7 @@ def _print_status(data: dict[str, Any]) -> None:
         click.echo("")
         # What varies in width comes last: a narrow terminal cuts names, never numbers.
         rows = [
-            (each["pid"], each["done"], each["held"], _active(each["active"]), each["node"], each["slot"])
+            (each["pid"], each["done"], each["held"], _active(each["active"]), each["node"] or "?", each["slot"])
             for each in slots
         ]
         print_table(("pid", "done", "held", "running", "node", "slot"), rows)
@@ -157,7 +158,7 @@ for _name, _text in {
 
 def _print_nodes(nodes: dict[str, Any]) -> None:
     for name, answer in nodes.items():
-        click.echo(name)
+        click.echo(name or NOT_CONNECTED)
         if isinstance(answer, dict):
             print_facts(answer.items(), "  ")
             continue
