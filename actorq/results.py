@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
 import msgspec
 
-from actorq.codec import ALL_CODECS, decode_failure, decode_result
+from actorq.codec import decode_failure, decode_result
 from actorq.errors import Ignore, Reject, RemoteError, Retry, TaskRevoked, WouldBlock
 from actorq.messages.states import FAILURE, NAMES, NUMBERS, READY_STATES, REJECTED, REVOKED, SUCCESS
 from actorq.tasks.request import Request, current, pop_request, push_request
@@ -81,7 +81,7 @@ class AsyncResult(msgspec.Struct, Generic[R], eq=False, gc=False):
                 session = self._get_session()
             record = self._record = session.inbox.take(self._key) or session.wait(self._key, timeout)
         if record.state == _SUCCESS:
-            value = cast("R", decode_result(record.codec_id, record.payload, ALL_CODECS))
+            value: R = decode_result(record.codec_id, record.payload)
         else:
             value = cast("R", self._fail(record, propagate=propagate))
         if callback is not None:

@@ -45,10 +45,10 @@ def decode_result(codec_id: int, payload: bytes, allowed: Collection[int] = ALL_
     Raises:
         DecodeError: the bytes aren't a result, or `allowed` doesn't have their serializer.
     """
+    if codec_id == MSGPACK and payload and MSGPACK in allowed:
+        return load(_decode_msgpack, payload, "a result as msgpack")
     if not payload:
         return None
-    if codec_id == MSGPACK and MSGPACK in allowed:
-        return load(_decode_msgpack, payload, "a result as msgpack")
     check_allowed(codec_id, allowed)
     if codec_id == JSON:
         return load(_decode_json, payload, "a result as json")
