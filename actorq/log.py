@@ -19,18 +19,22 @@ __all__ = ["LazyLogger", "get_logger"]
 class LazyLogger:
     """Looks like a structlog logger: `debug info warning error exception` take an event name and keys."""
 
-    __slots__ = ("_logger", "_name")
+    __slots__ = ("_configured", "_name", "_plain")
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._logger: Any = None
+        self._configured: Any = None
+        self._plain: Any = None
 
     def __getattr__(self, level: str) -> Callable[..., Any]:
-        if self._logger is None:
-            import structlog  # noqa: PLC0415  slower to import than the rest of actorq together
+        import structlog  # noqa: PLC0415  slower to import than the rest of actorq together
 
-            self._logger = structlog.get_logger(self._name) if structlog.is_configured() else _make_plain(self._name)
-        method: Callable[..., Any] = getattr(self._logger, level)
+        # Asked each time: a program may set structlog up after the first event, and a test for a while.
+        if structlog.is_configured():
+            logger = self._configured = self._configured or structlog.get_logger(self._name)
+        else:
+            logger = self._plain = self._plain or _make_plain(self._name)
+        method: Callable[..., Any] = getattr(logger, level)
         return method
 
 

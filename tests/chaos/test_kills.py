@@ -133,3 +133,30 @@ def test_a_poisonous_task_becomes_a_dead_letter_while_others_go_on(
             assert "SIGKILL" in str(error)
         attempts = read_attempts(campaign.evidence)[poisoned.id]
         assert len(attempts) == 3
+
+
+def test_others_keep_most_of_their_throughput_while_poison_kills_slots(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHAOS_EVIDENCE", str(tmp_path / "evidence"))
+    with Campaign(tmp_path, SEED) as campaign:
+        campaign.start_node()
+        with App("chaos", home=campaign.home) as app:
+
+            def rate(poisons: int) -> float:
+                """Return tasks/s of 2 ms each, with that many tasks among them which kill their slot every time."""
+                count = 1_500
+                started_at = time.monotonic()
+                sent = []
+                for number in range(count):
+                    if poisons and number % (count // poisons) == 0:
+                        app.send_task("tests.chaos.chaos_tasks.poison", [number])
+                    sent.append(app.send_task("tests.chaos.chaos_tasks.work", [number, 0.002]))
+                for each in sent:
+                    each.get(timeout=120)
+                return count / (time.monotonic() - started_at)
+
+            rate(0)
+            ratios = sorted(rate(5) / rate(0) for _ in range(3))
+    print(f"throughput with poison / without: {ratios}")
+    assert ratios[1] > 0.7

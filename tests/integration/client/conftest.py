@@ -13,7 +13,7 @@ from tests.integration.client.fake_broker import FakeBroker
 def _loggers_write_to_this_tests_stderr(monkeypatch):
     """A logger keeps the stream it found at its first event, which was another test's."""
     for module in (link, outbox):
-        monkeypatch.setattr(module.log, "_logger", None)
+        monkeypatch.setattr(module.log, "_plain", None)
 
 
 @pytest.fixture
