@@ -3,7 +3,7 @@
 The zygote is started first of all and imports the application while this process imports the rest of actorq: the node
 itself never imports it. Signals, as Celery's users know them:
 
-- TERM, first INT: no new tasks; those that run get `drain_timeout_s`; the rest is handed back.
+- TERM, HUP, first INT: no new tasks; those that run get `drain_timeout_s`; the rest is handed back.
 - second INT, QUIT: slots are killed; what they ran is delivered again, later or elsewhere.
 - USR1: the stacks of all threads on stderr.
 """
@@ -126,7 +126,7 @@ class _Signals:
         self.readable, self._writable = socket.socketpair()
         self.readable.setblocking(False)
         self._writable.setblocking(False)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
             signal.signal(number, lambda *_: None)
         faulthandler.register(signal.SIGUSR1)
         signal.set_wakeup_fd(self._writable.fileno(), warn_on_full_buffer=False)
@@ -180,7 +180,7 @@ def _banner(home: Home, settings: Settings, info: AppInfo, name: str, slots: int
         "home": home.path,
         "store": f"{home.store} (durability {settings.durability})",
         "sockets": home.runtime,
-        "slots": f"{slots} processes",
+        "slots": f"{slots} {'process' if slots == 1 else 'processes'}",
     }
     lines = "\n".join(f"  {key:<8} {value}" for key, value in rows.items())
     return f"actorq node\n{lines}\n  stop     Ctrl-C: running tasks may finish; twice: now"

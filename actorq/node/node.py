@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, Final
 
-from actorq.actors import System
+from actorq.actors import System, Watchdog
 from actorq.log import get_logger
 from actorq.node.components import ROOT_INTENSITY, ROOT_PERIOD_S, NodeParts, plan_node
 from actorq.node.hub_lock import HubLock
@@ -31,6 +31,7 @@ __all__ = ["Node"]
 log = get_logger(__name__)
 
 STOP_DEADLINE_S: Final = 10.0
+STUCK_S: Final = 90.0  # the longest wait of a component is a minute, for a store that recovers
 
 
 class Node:
@@ -44,6 +45,7 @@ class Node:
         self.system = System(name)
         self._app = zygote.app
         self._zygote: ZygoteProcess | None = zygote
+        self._watchdog = Watchdog(self.system, self._stuck, limit_s=STUCK_S)
         self._root: ActorRef[Any] | None = None
         self._end: object = None
         self.has_ended = False
@@ -84,6 +86,7 @@ class Node:
             raise_start_error(error)
         else:
             self._root.watch(self._root_ended)
+            self._watchdog.start()
 
     def _next_zygote(self) -> ZygoteProcess:
         """Return the zygote that was started before the node, once; then new ones."""
@@ -93,6 +96,11 @@ class Node:
         fresh = ZygoteProcess(self._app)
         fresh.start()
         return fresh
+
+    def _stuck(self, reason: str) -> None:
+        """End at once: what is stuck can't be ended in order. Whoever started the node starts it again."""
+        log.error("node_stuck", why=reason)
+        os._exit(1)
 
     def _root_ended(self, _id: int, _ref: object, reason: object) -> None:
         self._end, self.has_ended = reason, True
@@ -115,6 +123,7 @@ class Node:
 
     def finish(self) -> int:
         """Take down what is left and return the exit code."""
+        self._watchdog.stop()
         self.roster.kill_all()
         self.system.shutdown(STOP_DEADLINE_S)
         self.lock.release()
