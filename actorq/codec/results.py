@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from actorq.codec.plain import check_json, check_msgpack
+from actorq.codec.plain import ATOMS, check_json, check_msgpack
 from actorq.codec.serializers import ALL_CODECS, JSON, MSGPACK, check_allowed, dump_pickle, load, load_pickle
 from actorq.errors import EncodeError
 
@@ -29,7 +29,8 @@ def encode_result(value: Any, codec_id: int = MSGPACK) -> tuple[int, bytes]:
     """
     try:
         if codec_id == MSGPACK:
-            check_msgpack((value,), "the result")
+            if type(value) not in ATOMS:  # else the call isn't worth its time
+                check_msgpack((value,), "the result")
             return MSGPACK, _encode_msgpack(value)
         if codec_id == JSON:
             check_json((value,), "the result")
