@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["SEEK_S", "read_rendezvous", "remove_rendezvous", "write_rendezvous"]
 
 # How long to wait before another look, at first and at most; twice as long each time.
-SEEK_S: Final = (0.02, 0.5)
+SEEK_S: Final = (0.02, 0.1)  # first and longest pause between two looks; a look costs a few microseconds
 
 _decoder: Final = msgspec.json.Decoder(Rendezvous)
 

@@ -48,7 +48,7 @@ def test_every_accepted_task_ends_though_slots_and_nodes_are_killed(tmp_path: Pa
     with Campaign(tmp_path, SEED) as campaign:
         node = campaign.start_node()
         senders = 4
-        seconds = 0.0 if LONG else 0.001
+        seconds = 0.0005 if LONG else 0.001  # long enough that work is left for the last kill
         for place in range(senders):
             campaign.start_sender(tasks // senders, 1 + place * (tasks // senders), seconds)
         for kill in range(kills):
