@@ -21,9 +21,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from actorq.config import Settings, load_settings
-from actorq.errors import ActorqError, ConfigError, StoreDamaged, StoreError
+from actorq.errors import ConfigError
 from actorq.log import get_logger
-from actorq.messages.reasons import Crashed, Shutdown
 from actorq.slot.orders import AppFailed, AppInfo, AppReady
 from actorq.slot.zygote_process import ZygoteLost, ZygoteProcess
 from actorq.transport.paths import Home, find_home
@@ -33,22 +32,14 @@ if TYPE_CHECKING:
 
     from actorq.node.node import Node
 
-__all__ = ["EXIT_CODES", "NodeOptions", "exit_code_of", "run_node", "wait_for_app"]
+__all__ = ["NodeOptions", "run_node", "wait_for_app"]
 
 log = get_logger(__name__)
 
 IMPORT_DEADLINE_S: Final = 120.0
 END_DEADLINE_S: Final = 15.0  # for everything but the slots
-OK, CRASH, CONFIG, LOCKED, DAMAGED, DRAIN = 0, 1, 3, 4, 5, 6
-# By class name, because an actor's end travels as data.
-EXIT_CODES: Final = {
-    "ConfigError": CONFIG,
-    "GraphError": CONFIG,
-    "StoreLocked": LOCKED,
-    "StoreFull": LOCKED,
-    "StoreDamaged": DAMAGED,
-    "StoreError": LOCKED,
-}
+OK: Final = 0
+DRAIN_TIMED_OUT: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,23 +52,11 @@ class NodeOptions:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
-def exit_code_of(error: BaseException) -> int:
-    """Return the documented exit code for an error that keeps a node from starting."""
-    match error:
-        case StoreDamaged():
-            return DAMAGED
-        case StoreError():
-            return LOCKED
-        case ConfigError():
-            return CONFIG
-    return CRASH
-
-
 def run_node(options: NodeOptions, zygote: ZygoteProcess, say: Callable[[str], None]) -> int:
     """Run a node until it is told to end; return the exit code. `zygote` was started and imports the application.
 
     Raises:
-        ActorqError: it can't start; `exit_code_of` knows the code.
+        ActorqError: it can't start; the class says why.
     """
     try:
         # Imported while the zygote imports the application: on two processors, half the time to the first task.
@@ -167,7 +146,7 @@ def _serve(running: Node, settings: Settings, signals: _Signals) -> int:
             stops = 0 if stops > 1 else stops
     code = running.finish()
     if code == OK and timed_out:
-        return DRAIN
+        return DRAIN_TIMED_OUT
     return code
 
 
@@ -184,29 +163,6 @@ def _banner(home: Home, settings: Settings, info: AppInfo, name: str, slots: int
     }
     lines = "\n".join(f"  {key:<8} {value}" for key, value in rows.items())
     return f"actorq node\n{lines}\n  stop     Ctrl-C: running tasks may finish; twice: now"
-
-
-def describe_end(reason: object) -> tuple[int, str]:
-    """Return the exit code and one line for the reason with which the root of a node ended."""
-    while isinstance(reason, Shutdown):
-        info = reason.info
-        if isinstance(info, tuple) and info and info[0] == "failed_to_start_child":
-            reason = info[-1]
-        else:
-            return (OK, "") if info is None else (CRASH, str(info))
-    if isinstance(reason, Crashed):
-        return EXIT_CODES.get(reason.class_name, CRASH), reason.message
-    return OK, ""
-
-
-def raise_start_error(error: BaseException) -> None:
-    """Raise what kept the root from starting as the error it was, where that is known."""
-    reason = getattr(error, "reason", None)
-    code, text = describe_end(reason) if reason is not None else (CRASH, str(error))
-    if isinstance(error, ActorqError) and reason is None:
-        raise error
-    kinds = {CONFIG: ConfigError, LOCKED: StoreError, DAMAGED: StoreDamaged}
-    raise kinds.get(code, ActorqError)(text or str(error)) from None
 
 
 if sys.platform != "linux":  # pidfds, eventfds and subreapers

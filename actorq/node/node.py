@@ -9,10 +9,10 @@ import os
 from typing import TYPE_CHECKING, Any, Final
 
 from actorq.actors import System, Watchdog
+from actorq.errors import ActorqError
 from actorq.log import get_logger
 from actorq.node.components import ROOT_INTENSITY, ROOT_PERIOD_S, NodeParts, plan_node
 from actorq.node.hub_lock import HubLock
-from actorq.node.launch import describe_end, raise_start_error
 from actorq.node.roster import Roster
 from actorq.slot.process import become_subreaper
 from actorq.slot.zygote_process import ZygoteProcess
@@ -49,6 +49,7 @@ class Node:
         self._root: ActorRef[Any] | None = None
         self._end: object = None
         self.has_ended = False
+        self._was_asked = False
         self._on_end: Callable[[], None] = lambda: None
 
     def start(self) -> None:
@@ -79,11 +80,13 @@ class Node:
                 period_s=ROOT_PERIOD_S,
                 name="node",
             )
-        except BaseException as error:  # noqa: BLE001  whatever it was, nothing may be left running
+        except BaseException as error:
             self.roster.kill_all()
             self.system.shutdown(STOP_DEADLINE_S)
             self.lock.release()
-            raise_start_error(error)
+            if isinstance(error, ActorqError) or not isinstance(error, Exception):
+                raise
+            raise ActorqError(f"the node can't start: {type(error).__name__}: {error}") from error
         else:
             self._root.watch(self._root_ended)
             self._watchdog.start()
@@ -114,6 +117,7 @@ class Node:
 
     def stop(self) -> None:
         """Ask the tree to end; slots may finish their tasks. Returns at once."""
+        self._was_asked = True
         if self._root is not None:
             self._root.stop(block=False)
 
@@ -122,12 +126,12 @@ class Node:
         self.roster.kill_all()
 
     def finish(self) -> int:
-        """Take down what is left and return the exit code."""
+        """Take down what is left and return the exit code: 0, or 1 where the tree gave up by itself."""
         self._watchdog.stop()
         self.roster.kill_all()
         self.system.shutdown(STOP_DEADLINE_S)
         self.lock.release()
-        code, why = describe_end(self._end)
-        if code:
-            log.error("node_failed", why=why)
-        return code
+        if self._was_asked:
+            return 0
+        log.error("node_gave_up", reason=str(self._end), intensity=ROOT_INTENSITY, period_s=ROOT_PERIOD_S)
+        return 1

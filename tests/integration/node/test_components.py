@@ -125,3 +125,10 @@ def test_restarts_leave_nothing_behind(node: Node, app: App) -> None:
         time.sleep(0.1)
     assert len(list(app.home.runtime.glob("*.sock"))) == 1
     wait_until(lambda: len(list(app.home.lines.glob("*.line"))) == 2, 10, "the lines of the dead to be cleared away")
+
+
+def test_a_node_whose_tree_gives_up_says_so_with_its_exit_code(node: Node) -> None:
+    root = find(node, "node")
+    root.cell.exit(None, Crashed("InjectedError", "for a test"))
+    wait_until(lambda: node.has_ended, 20, "the tree to end")
+    assert node.finish() == 1
