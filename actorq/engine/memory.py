@@ -314,11 +314,11 @@ class MemoryEngine:
 
     def load(self, keys: Iterable[int]) -> list[StoredTask]:
         tasks = self._state.tasks
-        return [self._stored(tasks[key]) for key in keys if key in tasks]
+        return [self._stored(tasks[key]) for key in dict.fromkeys(keys) if key in tasks]
 
     def results(self, keys: Iterable[int]) -> list[ResultRecord]:
         results = self._state.results
-        return [results[key][1] for key in keys if key in results]
+        return [results[key][1] for key in dict.fromkeys(keys) if key in results]
 
     def results_between(self, low_key: int, high_key: int, limit: int) -> list[ResultRecord]:
         results = self._state.results

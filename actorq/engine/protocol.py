@@ -181,11 +181,11 @@ class Engine(Protocol):
     # ----------------------------------------------------------------------------------------------------- reading
 
     def load(self, keys: Iterable[int]) -> list[StoredTask]:
-        """Return the tasks of these keys in the order given, leased or not, leaving out what isn't there."""
+        """Return the tasks of these keys, each once, in the order given, leased or not; what isn't there is left out."""
         ...
 
     def results(self, keys: Iterable[int]) -> list[ResultRecord]:
-        """Return the results of these keys in the order given, leaving out what isn't there."""
+        """Return the results of these keys, each once, in the order given; what isn't there is left out."""
         ...
 
     def results_between(self, low_key: int, high_key: int, limit: int) -> list[ResultRecord]:
