@@ -133,6 +133,7 @@ class Broker(Actor):
         self._registering: dict[int, list[_Registration]] = {}
         self._graves: list[LineView] = []  # lines of dead slots whose reports aren't sealed yet
         self._graves_sealed: list[LineView] = []
+        self._graves_kept: list[LineView] = []
         self._committing = False
         self._last_operations = 0
         self._last_commit_at = 0.0
@@ -550,10 +551,15 @@ class Broker(Actor):
         self._clear(self._graves_sealed)
 
     def _clear(self, graves: list[LineView]) -> None:
-        for view in graves:
+        """Remove lines of dead slots; not while reports in them wait for their tasks to be sent again."""
+        self._graves_kept += graves
+        graves.clear()
+        if self.ledger.has_early:
+            return
+        for view in self._graves_kept:
             view.remove()
             view.close()
-        graves.clear()
+        self._graves_kept.clear()
 
     # -- results and questions -----------------------------------------------------------------------------------------
 

@@ -512,6 +512,11 @@ class Ledger:
         )
 
     @property
+    def has_early(self) -> bool:
+        """Whether reports are known whose tasks are yet to be sent again: nothing else remembers them durably."""
+        return bool(self._early)
+
+    @property
     def is_all_out(self) -> bool:
         """Whether all that waits to be committed are new tasks in slots' hands: they may be about to end."""
         fresh = len(self._fresh)
@@ -520,7 +525,9 @@ class Ledger:
     def seal(self) -> Sealed | None:
         """Return everything since the last seal as one transaction, or None where there is nothing."""
         operations = self.operations
-        if not operations and not self._taken and not self._reported:
+        # While reports wait here for their tasks to be sent again, their slots and lines must go on keeping them.
+        kept = self._reported if self._early else {}
+        if not operations and not self._taken and not (self._reported and not kept):
             return None
         if self._fresh:
             token = next(self.tokens)  # for tasks that wait in a window: any delivery of them has a later one
@@ -537,9 +544,12 @@ class Ledger:
             taken=self._taken,
             forgotten=self._forgotten,
         )
-        sealed = Sealed(transaction, self._taken, self._results, self._reported, self._spilled, operations)
+        sealed = Sealed(
+            transaction, self._taken, self._results, {} if kept else self._reported, self._spilled, operations
+        )
         self._fresh = {}
         self._reset()
+        self._reported = kept
         return sealed
 
     def unseal_puts(self, sealed: Sealed) -> None:

@@ -204,3 +204,19 @@ def test_a_task_that_still_runs_in_a_surviving_slot_is_not_dealt_again() -> None
     hub.ledger.settle(slot, 0, [Report(make_key(no, 1), 5, _SUCCESS)], NOW)
     hub.commit()
     assert len(hub.engine.results([make_key(no, 1)])) == 1
+
+
+def test_a_slot_keeps_its_reports_while_they_are_known_in_memory_only() -> None:
+    hub = Hub(random.Random(1))
+    no, taken = hub.engine.register_outbox(1)
+    desk = hub.ledger.open_outbox(1, no, taken)
+    slot = hub.ledger.slots["s"] = SlotDesk("s")
+    report = Report(make_key(no, 1), 5, _SUCCESS)
+    hub.ledger.adopt(slot, report.key, report.token, None)
+    hub.ledger.settle(slot, 0, [report], NOW)
+    hub.ledger.keep_adopted(slot, [report])
+    hub.commit()
+    assert slot.settled == 0, "its task isn't in the store: if this hub dies now, only the slot knows that it ended"
+    hub.ledger.take(desk, [TaskMessage(1, "t", b"")], NOW)
+    hub.commit()
+    assert slot.settled == 1
