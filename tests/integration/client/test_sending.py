@@ -305,11 +305,11 @@ def test_a_closed_application_leaves_no_thread_file_or_descriptor(app, broker):
     assert app.tasks["tasks.add"].delay(1).get(timeout=5) == 2
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_link_thread_that_dies_is_replaced_by_the_next_send(app, broker, monkeypatch):
-    add = app.tasks["tasks.add"]
+    add, died = app.tasks["tasks.add"], []
     add.delay(1).get(timeout=5)
     link = app._session.link
+    monkeypatch.setattr(threading, "excepthook", died.append)
     real = type(link)._turn
 
     def die(self):
@@ -318,7 +318,8 @@ def test_a_link_thread_that_dies_is_replaced_by_the_next_send(app, broker, monke
 
     monkeypatch.setattr(type(link), "_turn", die)
     result = add.delay(2)
-    wait_until(lambda: link._thread is None, what="the thread to die")
+    wait_until(lambda: died and link._thread is None, what="the thread to die")
+    assert died[0].exc_type is SystemExit
     assert add.delay(3).get(timeout=5) == 4
     assert result.get(timeout=5) == 3
 
