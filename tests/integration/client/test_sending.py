@@ -306,7 +306,8 @@ def test_a_closed_application_leaves_no_thread_file_or_descriptor(app, broker):
 
 
 def test_a_link_thread_that_dies_is_replaced_by_the_next_send(app, broker, monkeypatch):
-    add, died = app.tasks["tasks.add"], []
+    died: list[threading.ExceptHookArgs] = []
+    add = app.tasks["tasks.add"]
     add.delay(1).get(timeout=5)
     link = app._session.link
     monkeypatch.setattr(threading, "excepthook", died.append)
