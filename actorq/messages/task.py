@@ -14,6 +14,7 @@ __all__ = [
     "FLAG_ACK_EARLY",
     "FLAG_IGNORE_RESULT",
     "FLAG_TRACK_STARTED",
+    "KEEP_NO_RESULT",
     "PRIORITIES",
     "Delivery",
     "Report",
@@ -25,6 +26,7 @@ FLAG_IGNORE_RESULT: Final = 1  # keep no result; the terminal state is kept all 
 FLAG_ACK_EARLY: Final = 2  # settle when the run starts, not when it ends
 FLAG_TRACK_STARTED: Final = 4
 PRIORITIES: Final = range(10)  # 9 goes first
+KEEP_NO_RESULT: Final = -1  # codec id of a report whose task raised Ignore: neither its state nor a result is kept
 
 
 class TaskMessage(msgspec.Struct, array_like=True, gc=False):

@@ -22,8 +22,9 @@ from actorq.messages import wire
 from actorq.messages.reasons import is_clean
 from actorq.node.balance import PATIENCE_S, RECALL_WAIT_S, SlotLoad, plan_recalls
 from actorq.node.credit import fair_share
+from actorq.node.desks import SlotDesk
 from actorq.node.inquiries import Inquiries
-from actorq.node.ledger import Ledger, SlotDesk
+from actorq.node.ledger import Ledger
 from actorq.node.messages import (
     BeginEpoch,
     Commit,
@@ -60,8 +61,8 @@ if TYPE_CHECKING:
     from actorq.config import Settings
     from actorq.engine.protocol import Receipt
     from actorq.messages.reasons import ExitReason
+    from actorq.node.batch import Sealed
     from actorq.node.hub_lock import HubLock
-    from actorq.node.ledger import Sealed
     from actorq.transport.paths import Home
 
 __all__ = ["Broker"]
@@ -340,11 +341,11 @@ class Broker(Actor):
 
     def on_woken(self, message: Woken) -> None:
         """Tasks became due."""
-        self.ledger.woken(message.queues)
+        self.ledger.lanes.woken(message.queues)
 
     def on_leased(self, message: Leased) -> None:
         """Tasks came back from the store."""
-        self.ledger.refill(message.queue, message.tasks, exhausted=message.exhausted)
+        self.ledger.lanes.refill(message.queue, message.tasks, exhausted=message.exhausted)
 
     # -- tasks go out --------------------------------------------------------------------------------------------------
 
@@ -353,7 +354,7 @@ class Broker(Actor):
         ledger = self.ledger
         if ledger.waiting:
             self._dispatch()
-        for queue, limit in ledger.refills():
+        for queue, limit in ledger.lanes.refills():
             self.store.tell(Lease(queue, limit, self.self_ref))
         if not self._committing:
             self._commit()

@@ -105,7 +105,7 @@ class Inquiries:
         ledger = self._ledger
         return {
             "slots": [describe_slot(ledger, peer) for peer in self._slots.values()],
-            "queues": ledger.queue_lengths(),
+            "queues": ledger.lanes.lengths(),
             "accepted": ledger.accepted,
             "finished": ledger.finished,
             "unfinished": ledger.unfinished,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from actorq.engine.protocol import Receipt, StoredTask
     from actorq.messages.task import ResultRecord, TaskMessage
     from actorq.messages.wire import Answer, Ask
-    from actorq.node.ledger import Sealed
+    from actorq.node.batch import Sealed
 
 __all__ = [
     "BeginEpoch",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from actorq.node.ledger import OutboxDesk, SlotDesk
+    from actorq.node.desks import OutboxDesk, SlotDesk
     from actorq.slot.line import LineView
 
 __all__ = ["ClientPeer", "NodePeer", "Peer", "SlotPeer"]

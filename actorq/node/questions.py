@@ -91,7 +91,7 @@ def _header(delivery: Delivery) -> dict[str, Any]:
 
 
 def _count_ahead(ledger: Ledger, delivery: Delivery) -> int:
-    return sum(_before(window, delivery) for window in ledger.windows(delivery.message.queue))
+    return sum(_before(window, delivery) for window in ledger.lanes.windows(delivery.message.queue))
 
 
 def _before(window: tuple[int, Iterable[Delivery]], delivery: Delivery) -> int:

@@ -14,7 +14,7 @@ from actorq.engine.sqlite import SqliteEngine
 from actorq.errors import StoreFull
 from actorq.log import get_logger
 from actorq.messages.ids import make_key, parse_task_id
-from actorq.node.ledger import without_new_tasks
+from actorq.node.batch import without_new_tasks
 from actorq.node.messages import (
     BeginEpoch,
     Commit,

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from actorq.codec import decode_body, encode_body, encode_failure, encode_result
 from actorq.errors import EncodeError, Ignore, NotRegistered, Reject, RemoteError, Retry, TaskRevoked
 from actorq.messages import states
-from actorq.messages.task import FLAG_IGNORE_RESULT, Delivery, Report
+from actorq.messages.task import FLAG_IGNORE_RESULT, KEEP_NO_RESULT, Delivery, Report
 from actorq.slot.limits import SoftLimit, run_limited
 from actorq.tasks.request import Request, current
 
@@ -34,9 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
     from types import TracebackType
 
-__all__ = ["KEEP_NO_RESULT", "RunnableTask", "TaskRunner", "format_failure", "hand_back"]
+__all__ = ["RunnableTask", "TaskRunner", "format_failure", "hand_back"]
 
-KEEP_NO_RESULT: Final = -1  # codec id of a SUCCESS report whose task raised Ignore; see the table above
 
 SUCCESS: Final = states.NUMBERS[states.SUCCESS]
 FAILURE: Final = states.NUMBERS[states.FAILURE]

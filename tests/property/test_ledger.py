@@ -13,8 +13,9 @@ from actorq.engine.memory import MemoryEngine
 from actorq.messages.ids import make_key
 from actorq.messages.states import FAILURE, NUMBERS, RETRY, SUCCESS
 from actorq.messages.task import Report, ResultRecord, TaskMessage
-from actorq.node import ledger as ledger_module
-from actorq.node.ledger import Ledger, SlotDesk
+from actorq.node import lanes as lanes_module
+from actorq.node.desks import SlotDesk
+from actorq.node.ledger import Ledger
 
 _SUCCESS, _RETRY, _FAILURE = NUMBERS[SUCCESS], NUMBERS[RETRY], NUMBERS[FAILURE]
 NOW = 1_000.0
@@ -55,9 +56,9 @@ class Hub:
             self.results.update(record.key for record in sealed.results)
 
     def refill(self) -> None:
-        for queue, limit in self.ledger.refills():
+        for queue, limit in self.ledger.lanes.refills():
             tasks = self.engine.lease([queue], limit)
-            self.ledger.refill(queue, tasks, exhausted=len(tasks) < limit)
+            self.ledger.lanes.refill(queue, tasks, exhausted=len(tasks) < limit)
 
     def slot(self) -> SlotDesk:
         name = self.rng.choice(("s1", "s2"))
@@ -107,9 +108,9 @@ class Hub:
 def test_every_accepted_task_ends_exactly_once(seed: int, steps: int, tight: bool) -> None:
     with pytest.MonkeyPatch.context() as patch:
         if tight:  # windows so small that almost everything goes through the store
-            patch.setattr(ledger_module, "WINDOW_TASKS", 4)
-            patch.setattr(ledger_module, "REFILL_BELOW", 3)
-            patch.setattr(ledger_module, "REFILL_TASKS", 5)
+            patch.setattr(lanes_module, "WINDOW_TASKS", 4)
+            patch.setattr(lanes_module, "REFILL_BELOW", 3)
+            patch.setattr(lanes_module, "REFILL_TASKS", 5)
         hub = Hub(random.Random(seed))
         hub.send(1, 10)
         hub.send(2, 3)
@@ -125,9 +126,9 @@ def test_every_accepted_task_ends_exactly_once(seed: int, steps: int, tight: boo
 def test_tasks_of_a_lane_start_in_the_order_in_which_they_came() -> None:
     hub = Hub(random.Random(1))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ledger_module, "WINDOW_TASKS", 4)
-        patch.setattr(ledger_module, "REFILL_BELOW", 3)
-        patch.setattr(ledger_module, "REFILL_TASKS", 5)
+        patch.setattr(lanes_module, "WINDOW_TASKS", 4)
+        patch.setattr(lanes_module, "REFILL_BELOW", 3)
+        patch.setattr(lanes_module, "REFILL_TASKS", 5)
         no, taken = hub.engine.register_outbox(1)
         desk = hub.ledger.open_outbox(1, no, taken)
         started: list[int] = []

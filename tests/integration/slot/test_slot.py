@@ -11,10 +11,9 @@ import pytest
 
 from actorq.codec import decode_failure, decode_result, encode_body
 from actorq.messages import states
-from actorq.messages.task import FLAG_IGNORE_RESULT, Delivery, TaskMessage
+from actorq.messages.task import FLAG_IGNORE_RESULT, KEEP_NO_RESULT, Delivery, TaskMessage
 from actorq.messages.wire import DONE, Done
 from actorq.slot.line import LineView
-from actorq.slot.outcome import KEEP_NO_RESULT
 from actorq.slot.reports import FLUSH_REPORTS
 from actorq.testing.wait import wait_until
 from tests.integration.slot.harness import FakeBroker, make

@@ -10,8 +10,8 @@ import pytest
 from actorq.codec import decode_body, decode_failure, decode_result, encode_body
 from actorq.errors import Ignore, NotRegistered, Reject, Retry, TaskRevoked
 from actorq.messages import states
-from actorq.messages.task import FLAG_IGNORE_RESULT, Delivery, TaskMessage
-from actorq.slot.outcome import KEEP_NO_RESULT, MAX_TRACEBACK_CHARS, TaskRunner, format_failure, hand_back
+from actorq.messages.task import FLAG_IGNORE_RESULT, KEEP_NO_RESULT, Delivery, TaskMessage
+from actorq.slot.outcome import MAX_TRACEBACK_CHARS, TaskRunner, format_failure, hand_back
 from actorq.tasks.request import current_request
 
 

@@ -1,0 +1,44 @@
+"""What the hub knows of each outbox and each slot: two small values that the ledger changes and the broker reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from actorq.node.credit import INITIAL_CREDIT
+
+if TYPE_CHECKING:
+    from actorq.messages.task import Delivery
+
+__all__ = ["OutboxDesk", "SlotDesk"]
+
+
+@dataclass(slots=True, eq=False)
+class OutboxDesk:
+    """What the hub knows of one outbox, as highest numbers: `taken` was accepted, `committed` is safe, `finished` ended.
+
+    Its owner may forget what is committed, not what is merely taken: that is in this memory only.
+    """
+
+    outbox_id: int
+    no: int
+    taken: int
+    committed: int
+    finished: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class SlotDesk:
+    """What the hub knows of one slot. `held` is in the order in which the slot runs: its first may be running."""
+
+    name: str
+    node: str = ""
+    pid: int = 0
+    held: dict[int, Delivery] = field(default_factory=dict)
+    mean_s: float = 0.0
+    credit: int = INITIAL_CREDIT
+    reported: int = 0  # reports seen: sequence number of the next
+    settled: int = 0  # reports committed
+    done: int = 0
+    closed: bool = False  # gets nothing for now: being recalled, retiring, or dead
+    retiring: bool = False

@@ -1,0 +1,178 @@
+"""Where ready tasks wait, as a value: the heads of all lanes in memory, and how much of each is in the store.
+
+A *lane* is one queue at one priority. Its window is its head in memory; what doesn't fit stays in the store and comes
+back in order by refills. A fresh task may enter the window only while nothing of its lane waits in the store (`is_open`),
+so the order of arrival holds.
+
+Invariant: `waiting` is the sum of all windows.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from actorq.messages.task import Delivery
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from actorq.engine.protocol import StoredTask
+
+__all__ = ["Lane", "Lanes"]
+
+WINDOW_TASKS: Final = 65_536
+REFILL_BELOW: Final = 4_096  # tasks in a window; lower, and a refill might come too late
+REFILL_TASKS: Final = 2_048  # tasks read at once: bounds how long one read keeps the store from committing
+
+
+@dataclass(slots=True, eq=False)
+class _Queue:
+    name: str
+    lanes: list[Lane] = field(default_factory=list)  # highest priority first
+    unknown: int = 0  # tasks in the store whose lane isn't known: of an earlier epoch, or woken by their eta
+    refilling: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Lane:
+    """One queue at one priority."""
+
+    queue: _Queue
+    priority: int
+    window: deque[Delivery] = field(default_factory=deque)
+    stored: int = 0  # committed tasks of this lane that are in the store alone
+    spilling: int = 0  # the same, not yet committed
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a fresh task may enter the window without overtaking one that waits in the store."""
+        return not (self.stored or self.spilling or self.queue.unknown or len(self.window) >= WINDOW_TASKS)
+
+
+class Lanes:
+    """All lanes of a hub."""
+
+    def __init__(self, ready: dict[str, int]) -> None:
+        """Begin with empty windows, and `ready` tasks of each queue in the store."""
+        self.waiting = 0  # tasks in the windows, ready to be drawn
+        self._queues: dict[str, _Queue] = {}
+        self._lanes: dict[tuple[str, int], Lane] = {}
+        self.woken(ready)
+
+    def get_lane(self, queue: str, priority: int) -> Lane:
+        """Return the lane, made if need be."""
+        lane = self._lanes.get((queue, priority))
+        if lane is None:
+            known = self._queue(queue)
+            lane = self._lanes[queue, priority] = Lane(known, priority)
+            known.lanes.append(lane)
+            known.lanes.sort(key=lambda each: -each.priority)
+        return lane
+
+    def _queue(self, name: str) -> _Queue:
+        queue = self._queues.get(name)
+        if queue is None:
+            queue = self._queues[name] = _Queue(name)
+        return queue
+
+    def append(self, lane: Lane, delivery: Delivery) -> None:
+        """Add a task at the end of a window."""
+        lane.window.append(delivery)
+        self.waiting += 1
+
+    def put_back(self, deliveries: Iterable[Delivery]) -> None:
+        """Put tasks at the front of their windows, in the order given."""
+        for delivery in reversed(list(deliveries)):
+            self.get_lane(delivery.message.queue, delivery.message.priority).window.appendleft(delivery)
+            self.waiting += 1
+
+    def draw(
+        self, held: dict[int, Delivery], token: int, limit: int, now: float
+    ) -> tuple[list[Delivery], list[Delivery]]:
+        """Move up to `limit` tasks to `held` under `token`, by priority within a queue, queues in turn.
+
+        Return those, and the ones that turned out to have expired.
+        """
+        drawn: list[Delivery] = []
+        expired: list[Delivery] = []
+        for queue in list(self._queues.values()):
+            for lane in queue.lanes:
+                window = lane.window
+                before = len(window)
+                while window and len(drawn) < limit:
+                    delivery = window.popleft()
+                    delivery.token = token
+                    expires = delivery.message.expires
+                    if expires is not None and expires <= now:
+                        expired.append(delivery)
+                        continue
+                    held[delivery.key] = delivery
+                    drawn.append(delivery)
+                self.waiting -= before - len(window)
+                if lane.stored or queue.unknown:
+                    break  # more of this priority is on its way from the store: lower ones wait
+            if len(drawn) >= limit:
+                self._queues[queue.name] = self._queues.pop(queue.name)  # its turn is over: to the end
+                break
+        return drawn, expired
+
+    # -- what is in the store ------------------------------------------------------------------------------------------
+
+    def woken(self, queues: dict[str, int]) -> None:
+        """Remember that tasks became ready: they are in the store, in lanes that aren't known here."""
+        for name, count in queues.items():
+            self._queue(name).unknown += count
+
+    def left_store(self, queue: str) -> None:
+        """Remember that one of a queue's unknown tasks isn't to be read any more."""
+        known = self._queue(queue)
+        known.unknown = max(0, known.unknown - 1)
+
+    def refills(self) -> list[tuple[str, int]]:
+        """Return `(queue, limit)` for each queue that should be read from the store now, and remember that it is."""
+        asked = []
+        for queue in self._queues.values():
+            if queue.refilling:
+                continue
+            hungry = any(lane.stored and len(lane.window) < REFILL_BELOW for lane in queue.lanes)
+            if hungry or (queue.unknown and sum(len(lane.window) for lane in queue.lanes) < REFILL_BELOW):
+                queue.refilling = True
+                asked.append((queue.name, REFILL_TASKS))
+        return asked
+
+    def refill(self, name: str, tasks: Sequence[StoredTask], *, exhausted: bool) -> None:
+        """Take what the store leased to the hub; `exhausted` says that nothing of this queue is left there."""
+        queue = self._queue(name)
+        queue.refilling = False
+        for task in tasks:
+            lane = self.get_lane(name, task.message.priority)
+            self.append(lane, Delivery(task.key, task.token, task.deliveries, task.outbox_id, task.message))
+            if lane.stored:
+                lane.stored -= 1
+            elif queue.unknown:
+                queue.unknown -= 1
+        if exhausted:
+            queue.unknown = 0
+            for lane in queue.lanes:
+                lane.stored = 0
+
+    # -- what can be seen ----------------------------------------------------------------------------------------------
+
+    def find(self, key: int) -> Delivery | None:
+        """Return a task that waits in a window. Slow: for questions."""
+        return next((each for lane in self._lanes.values() for each in lane.window if each.key == key), None)
+
+    def windows(self, queue: str) -> Iterator[tuple[int, Iterable[Delivery]]]:
+        """Yield `(priority, tasks)` for each lane of a queue, highest first."""
+        known = self._queues.get(queue)
+        for lane in known.lanes if known else ():
+            yield lane.priority, lane.window
+
+    def lengths(self) -> dict[str, int]:
+        """Return the ready tasks of each queue, in memory and in the store."""
+        return {
+            name: queue.unknown + sum(len(lane.window) + lane.stored + lane.spilling for lane in queue.lanes)
+            for name, queue in self._queues.items()
+        }
