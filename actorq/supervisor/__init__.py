@@ -20,14 +20,17 @@ from actorq.supervisor.administration import (
 )
 from actorq.supervisor.backoff import NO_BACKOFF, Backoff
 from actorq.supervisor.children import ChildCounts, ChildInfo
+from actorq.supervisor.component import Component, Named
 from actorq.supervisor.dynamic import DynamicSupervisor
-from actorq.supervisor.graph import Component, Cycle, GraphError, MissingRequirement, Named, TwoProviders, plan_graph
+from actorq.supervisor.graph import Edge, Graph, plan_graph, resolve_graph
+from actorq.supervisor.graph_errors import BadReplacement, Cycle, GraphError, MissingRequirement, TwoProviders
 from actorq.supervisor.spec import ChildSpec, SpecError
 from actorq.supervisor.supervisor import Supervisor
 
 __all__ = [
     "NO_BACKOFF",
     "Backoff",
+    "BadReplacement",
     "ChildAlreadyPresent",
     "ChildAlreadyStarted",
     "ChildCounts",
@@ -42,6 +45,8 @@ __all__ = [
     "Cycle",
     "DeleteChild",
     "DynamicSupervisor",
+    "Edge",
+    "Graph",
     "GraphError",
     "MissingRequirement",
     "Named",
@@ -57,4 +62,5 @@ __all__ = [
     "TwoProviders",
     "WhichChildren",
     "plan_graph",
+    "resolve_graph",
 ]

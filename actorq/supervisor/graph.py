@@ -9,121 +9,51 @@ its own keyword arguments and one name ref for each capability it declared.
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from actorq.errors import ConfigError
-from actorq.supervisor.backoff import Backoff
-from actorq.supervisor.spec import ChildSpec
+from actorq.supervisor.component import Component, Named
+from actorq.supervisor.graph_errors import (
+    BadCapability,
+    BadComponent,
+    BadReplacement,
+    Cycle,
+    DuplicateComponent,
+    MissingRequirement,
+    TwoProviders,
+    UnknownReplacement,
+)
+from actorq.supervisor.spec import ChildSpec, SpecError, check_spec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from actorq.actors import Actor
-
-__all__ = [
-    "BadCapability",
-    "Component",
-    "Cycle",
-    "DuplicateComponent",
-    "GraphError",
-    "MissingRequirement",
-    "Named",
-    "TwoProviders",
-    "UnknownReplacement",
-    "plan_graph",
-    "sort_graph",
-]
+__all__ = ["Edge", "Graph", "find_missing_methods", "plan_graph", "resolve_graph", "sort_graph"]
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
-    """Stands for the ref of a name until there is a system to look it up in."""
+class Edge:
+    """`dependent` gets a ref of `provider` as `capability`; `rebind`: by itself, this edge doesn't spread a restart."""
 
-    name: str
+    dependent: str
+    provider: str
+    capability: str
+    kind: Literal["requires", "wants"]
+    rebind: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Component:
-    """One node of the graph.
+class Graph:
+    """Components that fit together.
 
-    `rebind` names those of `requires` and `wants` whose restart this component survives. `enabled` is a bool or a function
-    of the settings. `replaces` is the id of a component whose place (and capabilities' name) this one takes.
+    `components` are in start order, after replacement and condition: one that replaces has the `provides` of those whose
+    place it takes, and `replaces` is the first of them, whose name it bears. `edges` are in the order of their dependents.
+    `dropped` are (component id, capability) of the wants that nobody provides.
     """
 
-    id: str
-    actor: type[Actor]
-    provides: tuple[str, ...] = ()
-    requires: tuple[str, ...] = ()
-    wants: tuple[str, ...] = ()
-    rebind: tuple[str, ...] = ()
-    kwargs: Mapping[str, Any] = field(default_factory=dict)
-    restart: Literal["permanent", "transient", "temporary"] = "permanent"
-    shutdown: float | Literal["infinity", "brutal_kill"] | None = None
-    exhausted: Literal["escalate", "park"] = "escalate"
-    enabled: Callable[[Any], bool] | bool = True
-    replaces: str | None = None
-    type: Literal["worker", "supervisor"] = "worker"
-    backoff: Backoff = field(default_factory=Backoff)
-
-    @property
-    def capabilities(self) -> tuple[str, ...]:
-        """Return what it provides, its own id and the id it replaces included, without repetition."""
-        replaced = () if self.replaces is None else (self.replaces,)
-        return tuple(dict.fromkeys((self.id, *replaced, *self.provides)))
-
-
-class GraphError(ConfigError):
-    """The components can't be put together."""
-
-
-class DuplicateComponent(GraphError):
-    """Two components of the same id."""
-
-    def __init__(self, id: str) -> None:
-        self.id = id
-        super().__init__(f"expected one component of id {id!r}, got two; to take its place use replaces={id!r}")
-
-
-class UnknownReplacement(GraphError):
-    """A component wants to replace one that isn't there, or that another one replaces as well."""
-
-    def __init__(self, id: str, replaces: str, known: Sequence[str], other: str | None = None) -> None:
-        self.id, self.replaces = id, replaces
-        got = f"components are {', '.join(known) or 'none'}" if other is None else f"{other!r} replaces it already"
-        super().__init__(f"component {id!r}: expected replaces to name a component, got {replaces!r}; {got}")
-
-
-class TwoProviders(GraphError):
-    """Two components provide the same capability and neither replaces the other."""
-
-    def __init__(self, capability: str, providers: Sequence[str]) -> None:
-        self.capability, self.providers = capability, tuple(providers)
-        names = " and ".join(repr(name) for name in providers)
-        super().__init__(
-            f"expected one provider of {capability!r}, got {names}; let one say replaces=, or disable the other"
-        )
-
-
-class MissingRequirement(GraphError):
-    """Nobody provides what components require; all of them are named."""
-
-    def __init__(self, missing: Sequence[tuple[str, str]], known: Sequence[str]) -> None:
-        self.missing = tuple(missing)
-        wants = "; ".join(f"{component!r} requires {capability!r}" for component, capability in missing)
-        super().__init__(f"{wants}, which nobody provides; provided here: {', '.join(known) or 'nothing'}")
-
-
-class Cycle(GraphError):
-    """Components require each other in a ring; `path` begins and ends with the same one."""
-
-    def __init__(self, path: Sequence[str]) -> None:
-        self.path = tuple(path)
-        super().__init__(f"components need each other in a ring: {' → '.join(path)}; one of these must let go")
-
-
-class BadCapability(GraphError):
-    """A capability that can't be the keyword of an `init`, or a rebind that isn't needed, or a taken keyword."""
+    components: tuple[Component, ...]
+    edges: tuple[Edge, ...]
+    dropped: tuple[tuple[str, str], ...] = ()
 
 
 def plan_graph(components: Iterable[Component], settings: Any = None) -> list[ChildSpec]:
@@ -132,12 +62,36 @@ def plan_graph(components: Iterable[Component], settings: Any = None) -> list[Ch
     Raises:
         GraphError: one of its subclasses, naming the components at fault.
     """
+    graph = resolve_graph(components, settings)
+    names = {one.id: one.name for one in graph.components}
+    edges: dict[str, list[Edge]] = {id: [] for id in names}
+    for edge in graph.edges:
+        edges[edge.dependent].append(edge)
+    return [_spec(one, edges[one.id], names) for one in graph.components]
+
+
+def resolve_graph(components: Iterable[Component], settings: Any = None) -> Graph:
+    """Return the graph that these components make.
+
+    Raises:
+        GraphError: one of its subclasses, naming the components at fault.
+    """
     present = _enabled(_replaced(list(components)), settings)
-    providers = _providers(present)
-    _check(present, providers)
-    needs = {one.id: _needed_ids(one, providers) for one in present}
+    for one in present:
+        _check_alone(one)
     by_id = {one.id: one for one in present}
-    return [_spec(by_id[id], providers, needs[id]) for id in sort_graph(needs)]
+    providers = _providers(present)
+    _check_requirements(present, providers)
+    needs = {one.id: [providers[c].id for c in (*one.requires, *one.wants) if c in providers] for one in present}
+    try:
+        order = [by_id[id] for id in sort_graph(needs)]
+    except Cycle as ring:
+        raise Cycle(ring.path, by_id) from None
+    return Graph(
+        components=tuple(order),
+        edges=tuple(edge for one in order for edge in _edges(one, providers)),
+        dropped=tuple((one.id, wanted) for one in order for wanted in one.wants if wanted not in providers),
+    )
 
 
 def sort_graph(needs: Mapping[str, Sequence[str]]) -> list[str]:
@@ -166,6 +120,18 @@ def sort_graph(needs: Mapping[str, Sequence[str]]) -> list[str]:
     return order
 
 
+def find_missing_methods(actor: type, protocol: type) -> list[str]:
+    """Return the public methods of `protocol` that `actor` hasn't, sorted."""
+    bases = [base for base in protocol.__mro__ if base.__module__ not in ("typing", "builtins")]
+    wanted = {
+        name
+        for base in bases
+        for name, value in vars(base).items()
+        if not name.startswith("_") and (callable(value) or isinstance(value, classmethod | staticmethod))
+    }
+    return sorted(name for name in wanted if not callable(getattr(actor, name, None)))
+
+
 def _find_cycle(blockers: Mapping[str, set[str]]) -> list[str]:
     """Return one ring. Every id here is blocked by another one here, so walking on must come round."""
     path = [min(blockers)]
@@ -175,66 +141,120 @@ def _find_cycle(blockers: Mapping[str, set[str]]) -> list[str]:
 
 
 def _replaced(components: list[Component]) -> list[Component]:
-    ids = [one.id for one in components]
-    for id in ids:
-        if ids.count(id) > 1:
-            raise DuplicateComponent(id)
-    replacing: dict[str, str] = {}
+    """Return the components without those that are replaced."""
+    by_id: dict[str, Component] = {}
+    for one in components:
+        if one.id in by_id:
+            raise DuplicateComponent(by_id[one.id], one)
+        by_id[one.id] = one
+    replacing: dict[str, Component] = {}
     for one in components:
         if one.replaces is None:
             continue
-        if one.replaces not in ids or one.replaces == one.id or one.replaces in replacing:
-            raise UnknownReplacement(one.id, one.replaces, sorted(ids), replacing.get(one.replaces))
-        replacing[one.replaces] = one.id
-    return [one for one in components if one.id not in replacing]
+        if one.replaces not in by_id or one.replaces == one.id or one.replaces in replacing:
+            raise UnknownReplacement(one, sorted(by_id), replacing.get(one.replaces))
+        replacing[one.replaces] = one
+    left = [_in_place(one, by_id) for one in components if one.id not in replacing]
+    _refuse_rings(replacing, by_id, left)
+    return left
+
+
+def _refuse_rings(replacing: Mapping[str, Component], by_id: Mapping[str, Component], left: list[Component]) -> None:
+    """Refuse components that replace each other in a ring: all of them would be gone without a word."""
+    kept = {id for one in left for id in (one.id, *_places(by_id[one.id], by_id))}
+    for one in by_id.values():
+        if one.id not in kept:
+            raise UnknownReplacement(one, sorted(by_id), replacing[one.id])
+
+
+def _places(one: Component, by_id: Mapping[str, Component]) -> list[str]:
+    """Return the ids of those whose place it takes, the nearest first: a replacement may itself be replaced."""
+    places: list[str] = []
+    while one.replaces is not None:
+        places.append(one.replaces)
+        one = by_id[one.replaces]
+    return places
+
+
+def _in_place(one: Component, by_id: Mapping[str, Component]) -> Component:
+    """Return the component with what it takes over, having checked that it can."""
+    places = [by_id[id] for id in _places(one, by_id)]
+    for place in (one, *places):
+        missing = [] if place.protocol is None else find_missing_methods(one.actor, place.protocol)
+        if missing:
+            raise BadReplacement(one, place, missing)
+    if not places:
+        return one
+    provides = dict.fromkeys(
+        (*one.provides, *(capability for place in places for capability in (place.id, *place.provides)))
+    )
+    return replace(one, replaces=places[-1].id, provides=tuple(provides))
 
 
 def _enabled(components: list[Component], settings: Any) -> list[Component]:
-    return [one for one in components if (one.enabled(settings) if callable(one.enabled) else one.enabled)]
+    return [one for one in components if _is_enabled(one, settings)]
 
 
-def _providers(components: list[Component]) -> dict[str, str]:
-    providers: dict[str, str] = {}
+def _is_enabled(one: Component, settings: Any) -> bool:
+    if not callable(one.enabled):
+        return one.enabled
+    try:
+        return bool(one.enabled(settings))
+    except Exception as error:
+        raise BadComponent(one, f"its condition `enabled` raised {type(error).__name__}: {error}") from error
+
+
+def _providers(components: list[Component]) -> dict[str, Component]:
+    providers: dict[str, Component] = {}
     for one in components:
         for capability in one.capabilities:
             if capability in providers:
-                raise TwoProviders(capability, (providers[capability], one.id))
-            providers[capability] = one.id
+                raise TwoProviders(capability, (providers[capability], one))
+            providers[capability] = one
     return providers
 
 
-def _check(components: list[Component], providers: Mapping[str, str]) -> None:
-    missing = [(one.id, wanted) for one in components for wanted in one.requires if wanted not in providers]
+def _check_alone(one: Component) -> None:
+    """Check what can be said of a component without the others."""
+    try:
+        check_spec(_spec(one, [], {}))
+    except SpecError as error:
+        raise BadComponent(one, f"expected {error.field} to be {error.expected}, got {error.value!r}") from error
+    for capability in (*one.requires, *one.wants):
+        if not capability.isidentifier():
+            raise BadCapability(one, f"a capability to be an identifier, got {capability!r}")
+        if capability in one.kwargs:
+            raise BadCapability(one, f"{capability!r} once, got it as a keyword argument, too")
+    for rebound in one.rebind:
+        if rebound not in (*one.requires, *one.wants):
+            raise BadCapability(one, f"rebind to be among requires or wants, got {rebound!r}")
+
+
+def _check_requirements(components: list[Component], providers: Mapping[str, Component]) -> None:
+    missing = [(one, wanted) for one in components for wanted in one.requires if wanted not in providers]
     if missing:
         raise MissingRequirement(missing, sorted(providers))
-    for one in components:
-        for capability in (*one.requires, *one.wants):
-            if not capability.isidentifier():
-                raise BadCapability(
-                    f"component {one.id!r}: expected a capability to be an identifier, got {capability!r}"
-                )
-            if capability in one.kwargs:
-                raise BadCapability(
-                    f"component {one.id!r}: expected {capability!r} once, got it as a keyword argument, too"
-                )
-        for rebound in one.rebind:
-            if rebound not in (*one.requires, *one.wants):
-                raise BadCapability(
-                    f"component {one.id!r}: expected rebind to be among requires or wants, got {rebound!r}"
-                )
 
 
-def _needed_ids(one: Component, providers: Mapping[str, str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(providers[wanted] for wanted in (*one.requires, *one.wants) if wanted in providers))
+def _edges(one: Component, providers: Mapping[str, Component]) -> list[Edge]:
+    required = [
+        Edge(one.id, providers[wanted].id, wanted, "requires", wanted in one.rebind)
+        for wanted in dict.fromkeys(one.requires)
+    ]
+    wanted = [
+        Edge(one.id, providers[wanted].id, wanted, "wants", wanted in one.rebind)
+        for wanted in dict.fromkeys(one.wants)
+        if wanted in providers and wanted not in one.requires
+    ]
+    return required + wanted
 
 
-def _spec(one: Component, providers: Mapping[str, str], needs: tuple[str, ...]) -> ChildSpec:
-    refs = {
-        capability: Named(providers[capability]) if capability in providers else None
-        for capability in (*one.requires, *one.wants)
-    }
+def _spec(one: Component, edges: Sequence[Edge], names: Mapping[str, str]) -> ChildSpec:
+    refs: dict[str, Named | None] = dict.fromkeys((*one.requires, *one.wants))
+    refs.update({edge.capability: Named(names[edge.provider]) for edge in edges})
+    needs = tuple(dict.fromkeys(edge.provider for edge in edges))
     # Two capabilities of one provider, one of them not rebound: the stronger tie wins.
-    hard = {providers[c] for c in (*one.requires, *one.wants) if c in providers and c not in one.rebind}
+    hard = {edge.provider for edge in edges if not edge.rebind}
     return ChildSpec(
         id=one.id,
         actor=one.actor,
@@ -242,7 +262,7 @@ def _spec(one: Component, providers: Mapping[str, str], needs: tuple[str, ...]) 
         restart=one.restart,
         shutdown=one.shutdown,
         type=one.type,
-        name=one.id,
+        name=one.name,
         requires=needs,
         rebind=tuple(id for id in needs if id not in hard),
         backoff=one.backoff,

@@ -18,7 +18,7 @@ from actorq.actors.signals import Invoke
 from actorq.log import get_logger
 from actorq.messages.reasons import KILLED, Crashed, as_reason, is_clean
 from actorq.supervisor.children import Child, count_children
-from actorq.supervisor.graph import Named
+from actorq.supervisor.component import Named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -89,7 +89,7 @@ class SpecError(ConfigError, ValueError):
     """`field` of the child (or of the flags of its supervisor) has a `value` that can't be used."""
 
     def __init__(self, where: str, field: str, expected: str, value: object) -> None:
-        self.where, self.field, self.value = where, field, value
+        self.where, self.field, self.expected, self.value = where, field, expected, value
         super().__init__(f"{where}: expected {field} to be {expected}, got {value!r}")
 
 

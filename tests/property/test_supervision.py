@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from actorq.messages.reasons import KILLED, NORMAL, SHUTDOWN, Crashed, Shutdown
 from actorq.supervisor.backoff import Backoff
-from actorq.supervisor.graph import Cycle, sort_graph
+from actorq.supervisor.graph import sort_graph
+from actorq.supervisor.graph_errors import Cycle
 from actorq.supervisor.intensity import RestartWindow
 from actorq.supervisor.strategy import hard_edges, is_restarted, plan_restart, plan_retry
 

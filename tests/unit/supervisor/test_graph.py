@@ -1,11 +1,31 @@
 from __future__ import annotations
 
+from typing import Protocol
+
 import pytest
 
 from actorq.actors import Actor, NameRef
 from actorq.errors import ConfigError
-from actorq.supervisor import Component, Cycle, MissingRequirement, Named, Supervisor, TwoProviders, plan_graph
-from actorq.supervisor.graph import BadCapability, DuplicateComponent, UnknownReplacement
+from actorq.supervisor import (
+    BadReplacement,
+    Component,
+    Cycle,
+    Edge,
+    MissingRequirement,
+    Named,
+    Supervisor,
+    TwoProviders,
+    plan_graph,
+    resolve_graph,
+)
+from actorq.supervisor.graph import find_missing_methods
+from actorq.supervisor.graph_errors import (
+    BadCapability,
+    BadComponent,
+    DuplicateComponent,
+    GraphError,
+    UnknownReplacement,
+)
 
 
 class Part(Actor):
@@ -79,11 +99,164 @@ def test_two_providers_of_one_capability_are_an_error():
         plan_graph([part("a", provides=("engine",)), part("b", provides=("engine",))])
 
 
-def test_a_replacement_takes_the_place_and_the_name_of_what_it_replaces():
-    specs = plan_graph([part("store"), part("redis", replaces="store"), part("broker", requires=("store",))])
-    assert ids(specs) == ["redis", "broker"]
+def test_a_replacement_takes_the_place_the_name_and_the_capabilities_of_what_it_replaces():
+    specs = plan_graph(
+        [
+            part("store", provides=("engine",)),
+            part("redis", replaces="store"),
+            part("broker", requires=("store",)),
+            part("reader", requires=("engine",)),
+        ]
+    )
+    assert ids(specs) == ["redis", "broker", "reader"]
+    assert [spec.name for spec in specs] == ["store", "broker", "reader"]
     assert specs[1].requires == ("redis",)
-    assert specs[1].kwargs["store"] == Named("redis")
+    assert specs[1].kwargs["store"] == Named("store")
+    assert specs[2].kwargs["engine"] == Named("store")
+
+
+def test_refs_of_the_replaced_name_go_on_working(system):
+    specs = plan_graph([part("store"), part("redis", replaces="store"), part("broker", requires=("redis",))])
+    system.spawn(Supervisor, specs, strategy="dependents", intensity=1, period_s=5)
+    given = system.whereis("broker").proxy().given.get()
+    assert given["redis"].resolve() == system.whereis("store")
+    assert system.ref("store").is_alive()
+
+
+def test_a_replacement_may_itself_be_replaced():
+    components = [
+        part("store", provides=("engine",)),
+        part("redis", replaces="store", provides=("pubsub",)),
+        part("valkey", replaces="redis"),
+        part("user", requires=("store", "redis", "engine", "pubsub")),
+    ]
+    specs = plan_graph(components)
+    assert ids(specs) == ["valkey", "user"]
+    assert specs[0].name == "store"
+    assert specs[1].requires == ("valkey",)
+
+
+def test_components_that_replace_each_other_are_an_error():
+    with pytest.raises(UnknownReplacement, match="replaces it already"):
+        plan_graph([part("a", replaces="b"), part("b", replaces="a"), part("c")])
+    with pytest.raises(UnknownReplacement):
+        plan_graph([part("a", replaces="a")])
+
+
+# -- the graph as a value --------------------------------------------------------------------------------------------------
+
+
+def test_the_graph_tells_components_in_start_order_edges_and_what_was_dropped():
+    graph = resolve_graph(
+        [
+            part("broker", requires=("store",), wants=("events", "tracing"), rebind=("events",)),
+            part("store", provides=("engine",)),
+            part("off", enabled=False),
+            part("events"),
+        ]
+    )
+    assert [one.id for one in graph.components] == ["events", "store", "broker"]
+    assert graph.edges == (
+        Edge("broker", "store", "store", "requires", rebind=False),
+        Edge("broker", "events", "events", "wants", rebind=True),
+    )
+    assert graph.dropped == (("broker", "tracing"),)
+
+
+def test_edges_of_a_replacement_name_the_capability_that_was_asked_for():
+    graph = resolve_graph([part("store"), part("redis", replaces="store"), part("b", requires=("store",))])
+    assert graph.edges == (Edge("b", "redis", "store", "requires", rebind=False),)
+
+
+# -- protocols -------------------------------------------------------------------------------------------------------------
+
+
+class Keeping(Protocol):
+    def on_put(self, message): ...
+
+    def on_get(self, message): ...
+
+    def _private(self): ...
+
+
+class Wide(Keeping, Protocol):
+    @property
+    def size(self) -> int: ...
+
+    def close(self): ...
+
+
+class Half(Part):
+    def on_put(self, message): ...
+
+
+class Whole(Half):
+    def on_get(self, message): ...
+
+
+def test_a_replacement_that_lacks_methods_is_named_with_its_origin_and_each_of_them():
+    with pytest.raises(BadReplacement) as caught:
+        plan_graph(
+            [
+                Component("store", Whole, protocol=Keeping),
+                Component("redis", Part, replaces="store", origin="plugin redis"),
+            ]
+        )
+    assert caught.value.missing == ("on_get", "on_put")
+    assert str(caught.value) == (
+        "component 'redis' (of plugin redis) replaces 'store', but its actor Part has no on_get, on_put; "
+        "expected every public method of the protocol (Keeping)"
+    )
+
+
+def test_a_component_is_held_to_its_own_protocol_and_a_replacement_of_a_replacement_to_all():
+    with pytest.raises(BadReplacement, match="'store' has protocol Keeping, but its actor Half has no on_get"):
+        plan_graph([Component("store", Half, protocol=Keeping)])
+    chain = [
+        Component("store", Whole, protocol=Keeping),
+        Component("redis", Whole, replaces="store"),
+        Component("valkey", Half, replaces="redis"),
+    ]
+    with pytest.raises(BadReplacement, match="'valkey' replaces 'store', but its actor Half has no on_get"):
+        plan_graph(chain)
+    assert ids(plan_graph([*chain[:2], Component("valkey", Whole, replaces="redis")])) == ["valkey"]
+
+
+def test_the_public_methods_of_a_protocol_are_its_own_and_those_it_inherits():
+    assert find_missing_methods(Part, Wide) == ["close", "on_get", "on_put"]
+    assert find_missing_methods(Whole, Keeping) == []
+
+
+# -- who is at fault -------------------------------------------------------------------------------------------------------
+
+FAULTS = {
+    "two of an id": [part("a"), part("a", origin="plugin p")],
+    "unknown replacement": [part("a", replaces="x", origin="plugin p")],
+    "two providers": [part("a", provides=("c",)), part("b", provides=("c",), origin="plugin p")],
+    "missing requirement": [part("a", requires=("x",), origin="plugin p")],
+    "cycle": [part("a", requires=("b",), origin="plugin p"), part("b", requires=("a",))],
+    "taken keyword": [part("s"), part("a", requires=("s",), kwargs={"s": 1}, origin="plugin p")],
+    "needless rebind": [part("a", rebind=("s",), origin="plugin p")],
+    "not an actor": [Component("a", dict, origin="plugin p")],  # type: ignore[arg-type]
+    "a bad shutdown": [part("a", shutdown=-1, origin="plugin p")],
+    "a condition that raises": [part("a", enabled=lambda settings: settings["x"], origin="plugin p")],
+    "lacks a method": [Component("a", Part, protocol=Keeping, origin="plugin p")],
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_every_error_of_a_graph_names_the_component_and_the_plugin_it_comes_from(fault):
+    with pytest.raises(GraphError) as caught:
+        resolve_graph(FAULTS[fault], {})
+    assert "plugin p" in str(caught.value)
+    assert "'a'" in str(caught.value) or " a " in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert isinstance(caught.value, ConfigError)
+
+
+def test_a_component_that_is_no_child_says_what_was_expected_of_which_field():
+    with pytest.raises(BadComponent, match=r"component 'a': expected shutdown to be seconds .*, got -1"):
+        plan_graph([part("a", shutdown=-1)])
 
 
 @pytest.mark.parametrize("others", [[], [part("a")], [part("x"), part("other", replaces="x")]])
