@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import shlex
 import sys
 import threading
 import weakref
@@ -25,7 +26,7 @@ from actorq.results import CONFIRM_S, AsyncResult, EagerResult
 from actorq.tasks.request import current
 from actorq.tasks.sending import apply_call_options
 from actorq.tasks.task import SendPlan, Task
-from actorq.transport.paths import Home, find_home
+from actorq.transport.paths import Home, find_home, is_default_home
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
@@ -302,14 +303,15 @@ class App:
     def _open(self) -> Session:
         with self._lock:
             if self._session is None:
-                self._session = Session(self._home, self.conf, self._guess_module())
+                self._session = Session(self._home, self.conf, self._guess_command())
             return self._session
 
-    def _guess_module(self) -> str:
-        """Return the module to name in "start one with: actorq node -A ..."."""
-        for name in self.tasks:
-            return name.rpartition(".")[0]
-        return ""
+    def _guess_command(self) -> str:
+        """Return the command line that starts a node for this home."""
+        module = next((name.rpartition(".")[0] for name in self.tasks), "")
+        home = str(self._home.path)
+        where = "" if is_default_home(self._home, self.name) else f" --home {shlex.quote(home)}"
+        return f"actorq node -A {module or 'yourmodule'}{where}"
 
     def forget_parent(self) -> None:
         """In a forked child: nothing of the parent's may be used, not even its locks."""

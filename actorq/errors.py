@@ -82,11 +82,23 @@ class ConfigError(ActorqError):
 
 
 class BrokerUnavailable(ActorqError):
-    """Nobody answered at `address` within `waited_s` seconds."""
+    """Nobody answered at `address` within `waited_s` seconds; `went_away`: it was lost while it was being asked."""
 
-    def __init__(self, address: str, waited_s: float, hint: str = "start one with: actorq node -A yourmodule") -> None:
-        self.address, self.waited_s, self.hint = address, waited_s, hint
-        super().__init__(f"no node answered at {address} within {waited_s:.1f} s; {hint}")
+    def __init__(
+        self,
+        address: str,
+        waited_s: float,
+        hint: str = "start one with: actorq node -A yourmodule",
+        *,
+        went_away: bool = False,
+    ) -> None:
+        self.address, self.waited_s, self.hint, self.went_away = address, waited_s, hint, went_away
+        what = (
+            f"the node at {address} went away after {waited_s:.1f} s, before it answered"
+            if went_away
+            else f"no node answered at {address} within {waited_s:.1f} s"
+        )
+        super().__init__(f"{what}; {hint}")
 
 
 class QueueFull(ActorqError):

@@ -224,7 +224,8 @@ def ask_hub(common: Common, command: str, arguments: dict[str, Any] | None = Non
             return app.ask(command, arguments or {}, timeout=common.timeout_s)
         except BrokerUnavailable as error:  # also a broker that went away over the question: sooner than the time-out
             waited_s = time.monotonic() - started_at
-            raise BrokerUnavailable(error.address, waited_s, hint_start(common, home)) from None
+            hint = hint_start(common, home)
+            raise BrokerUnavailable(error.address, waited_s, hint, went_away=error.went_away) from None
 
 
 def hint_start(common: Common, home: Path) -> str:

@@ -22,6 +22,7 @@ from actorq.client.frames import DECODERS, encode, make_refusal, pack_put
 from actorq.client.lookup import ask_about
 from actorq.client.pace import Pace
 from actorq.client.questions import Confirmations, Questions
+from actorq.client.repeats import Repeats
 from actorq.errors import ActorqError, BrokerUnavailable
 from actorq.log import get_logger
 from actorq.messages.ids import NUMBER_MASK
@@ -68,8 +69,9 @@ GAP: Final = "Gap"  # the error of a REFUSED that only says from where to send a
 class Link:
     """Start it with `wake`; everything else is safe to call from any thread unless it says otherwise."""
 
-    def __init__(self, home: Home, outbox: Outbox, inbox: Inbox, hint: str = "") -> None:
-        self.home, self.outbox, self.inbox, self.hint = home, outbox, inbox, hint
+    def __init__(self, home: Home, outbox: Outbox, inbox: Inbox, command: str) -> None:
+        self.home, self.outbox, self.inbox = home, outbox, inbox
+        self.command = command  # what starts a node that would answer
         self.questions, self.confirmations, self.pace = Questions(), Confirmations(), Pace()
         self.is_connected = False  # after WELCOME
         self.is_hopeless = False  # the last look found nobody to connect to
@@ -90,6 +92,7 @@ class Link:
         self._refused_until = 0.0
         self._gap_at = 0  # the number from which on we sent again, because the broker missed it
         self._has_warned = False
+        self._failures = Repeats()
 
     # -- callers ------------------------------------------------------------------------------------------------------
 
@@ -118,14 +121,15 @@ class Link:
             BrokerUnavailable: no answer within `timeout_s`, or the broker went away.
             ActorqError: it answered that it can't; the message is its own.
         """
+        asked_at = time.monotonic()
         question = self.questions.file(command, arguments, repeat=repeat)
         try:
             self.hurry()
-            question.lock.acquire(timeout=timeout_s)
+            went_away = question.lock.acquire(timeout=timeout_s)
         finally:
             self.questions.withdraw(question)
         if question.answer is None:
-            raise self.unavailable(timeout_s)
+            raise self.unavailable(time.monotonic() - asked_at, went_away=went_away)
         if question.answer.error:
             raise ActorqError(question.answer.error)
         return question.answer.data
@@ -146,10 +150,10 @@ class Link:
         if not self.confirmations.wait(number, timeout_s, lambda: self.outbox.confirmed >= number):
             raise self.unavailable(timeout_s)
 
-    def unavailable(self, waited_s: float) -> BrokerUnavailable:
-        """Return the error that says whom we tried."""
-        hint = self.turned_away or f"start one with: actorq node -A {self.hint or 'yourmodule'}"
-        return BrokerUnavailable(str(self.home.path), waited_s, hint)
+    def unavailable(self, waited_s: float, *, went_away: bool = False) -> BrokerUnavailable:
+        """Return the error that says whom we tried; `went_away`: somebody was there, and then wasn't."""
+        hint = self.turned_away or f"start one with: {self.command}"
+        return BrokerUnavailable(str(self.home.path), waited_s, hint, went_away=went_away)
 
     def stop(self, timeout_s: float) -> None:
         """Ship what is there within `timeout_s`, say goodbye, end the thread."""
@@ -196,7 +200,9 @@ class Link:
                 try:
                     self._turn()
                 except Exception as error:
-                    log.exception("link_failed", home=str(self.home.path), reason=str(error))
+                    failures = self._failures.note(time.monotonic())
+                    if failures:
+                        log.exception("link_failed", home=str(self.home.path), reason=str(error), failures=failures)
                     self._disconnect()
             self._say_goodbye()
         finally:

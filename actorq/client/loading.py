@@ -10,7 +10,7 @@ import importlib
 import os
 import sys
 import traceback
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from actorq.errors import ConfigError
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from actorq.app import App
 
 __all__ = ["import_module", "load_app"]
+
+_ACTORQ: Final = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
 
 
 def load_app(spec: str) -> App:
@@ -80,7 +82,9 @@ def _get_attribute(module: ModuleType, path: str, spec: str) -> Any:
 
 def _describe(error: Exception, name: str) -> str:
     """Return one line: the exception, and the deepest line of the user's code that it came from."""
-    text = f"{type(error).__name__}: {error}".splitlines()[0]
+    # What actorq itself found wrong is said as it is; anything else needs the name of its class.
+    text = f"{error}" if isinstance(error, ConfigError) else f"{type(error).__name__}: {error}"
+    text = (text.splitlines() or [type(error).__name__])[0]
     if (
         isinstance(error, ModuleNotFoundError)
         and error.name
@@ -89,9 +93,10 @@ def _describe(error: Exception, name: str) -> str:
         return f"{text} (looked in {os.getcwd()} and sys.path)"
     if isinstance(error, SyntaxError):
         return f"{text.partition(' (')[0]} (at {error.filename}:{error.lineno})"
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith("<frozen") and frame.filename not in (__file__, importlib.__file__)
-    ]
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_users(frame.filename)]
     return f"{text} (at {frames[-1].filename}:{frames[-1].lineno})" if frames else text
+
+
+def _is_users(filename: str) -> bool:
+    """Return whether a line of that file can be what has to be mended: it is neither actorq's nor the importer's."""
+    return not filename.startswith(("<frozen", _ACTORQ)) and filename != importlib.__file__

@@ -34,11 +34,11 @@ _UNKNOWN: Final = NUMBERS[UNKNOWN]
 class Session:
     """Safe to use from any thread."""
 
-    def __init__(self, home: Home, conf: Settings, hint: str = "") -> None:
+    def __init__(self, home: Home, conf: Settings, command: str) -> None:
         self.home = home
         self.outbox = Outbox(home, wake=self._wake, max_tasks=conf.outbox_max_tasks, max_bytes=conf.outbox_max_bytes)
         self.inbox = Inbox(self._hurry, lambda: self.outbox.last)
-        self.link = Link(home, self.outbox, self.inbox, hint)
+        self.link = Link(home, self.outbox, self.inbox, command)
         self.outbox_id = self.outbox.outbox_id
         self.successor: Callable[[], Session] | None = None  # set once this one is over
 

@@ -21,7 +21,7 @@ from actorq.errors import ConfigError, StoreLocked
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Home", "find_home", "parse_broker_url"]
+__all__ = ["Home", "find_home", "is_default_home", "parse_broker_url"]
 
 MAX_SOCKET_PATH_BYTES: Final = 100  # the kernel's bound is 107; leaves room for a suffix
 _LOCAL: Final = "local:"
@@ -86,12 +86,21 @@ def find_home(
     Raises:
         ConfigError: the broker URL names an engine that isn't there.
     """
+    chosen = home or parse_broker_url(broker) or environ.get("ACTORQ_HOME") or _default_folder(app_name, environ)
+    path = Path(os.path.abspath(os.path.expanduser(chosen)))
+    return Home(path, _runtime_for(path, environ))
+
+
+def is_default_home(home: Home, app_name: str, environ: Mapping[str, str] = os.environ) -> bool:
+    """Return whether an application of that name finds `home` without being told of it."""
+    return str(home.path) == os.path.abspath(_default_folder(app_name, environ))
+
+
+def _default_folder(app_name: str, environ: Mapping[str, str]) -> str:
     state = environ.get("XDG_STATE_HOME") or os.path.join(
         environ.get("HOME") or os.path.expanduser("~"), ".local/state"
     )
-    chosen = home or parse_broker_url(broker) or environ.get("ACTORQ_HOME") or os.path.join(state, "actorq", app_name)
-    path = Path(os.path.abspath(os.path.expanduser(chosen)))
-    return Home(path, _runtime_for(path, environ))
+    return os.path.join(state, "actorq", app_name)
 
 
 def parse_broker_url(url: str | None) -> str | None:

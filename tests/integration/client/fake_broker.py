@@ -67,6 +67,7 @@ class FakeBroker:
         self.refuses: tuple[str, str, float] | None = None
         self.deaf = 0  # so many HELLOs go unanswered
         self.pushes = True  # False: results are there, but aren't pushed
+        self.mute = False  # True: takes questions, but doesn't answer them
         self.frames: list[tuple[bytes, Any]] = []  # (kind, value) of everything that came
         self.helloes: list[wire.Hello] = []
         self._peers: dict[bytes, int] = {}  # routing id → outbox id
@@ -155,7 +156,8 @@ class FakeBroker:
         elif kind == wire.ASK:
             ask = decode(body, type=wire.Ask)
             self.frames.append((kind, ask))
-            self._answer(peer, ask)
+            if not self.mute:
+                self._answer(peer, ask)
         else:
             self.frames.append((kind, None))
 

@@ -117,7 +117,8 @@ def test_states_are_told_before_and_after(app):
 def test_a_timeout_says_what_is_known(app):
     result = app.tasks["tasks.add"].delay(1)
     with pytest.raises(
-        ResultTimeout, match=r"nobody answers at .*; it is kept in the outbox; start one with: actorq node"
+        ResultTimeout,
+        match=r"nobody answers at .*; it is kept in the outbox; start one with: actorq node -A tasks --home /",
     ):
         result.get(timeout=0.02)
     with FakeBroker(app.home, answer=never) as broker:

@@ -167,6 +167,56 @@ def test_nobody_there_is_said_with_the_address_and_the_way_out(app):
         app.flush(0.05)
 
 
+def test_a_hint_names_a_home_that_the_module_alone_would_not_lead_to(app, tmp_path, monkeypatch):
+    def hint_of(asked):
+        with asked, pytest.raises(BrokerUnavailable) as caught:
+            asked.ask("ping", timeout=0.02)
+        return caught.value.hint
+
+    assert hint_of(app).endswith(f"actorq node -A tasks --home {app.home.path}")
+    assert hint_of(App("b", home=tmp_path / "my home")).endswith(f"--home '{tmp_path}/my home'")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.delenv("ACTORQ_HOME", raising=False)
+    assert hint_of(App("c")) == "start one with: actorq node -A yourmodule"
+    monkeypatch.setenv("ACTORQ_HOME", str(tmp_path / "elsewhere"))
+    assert hint_of(App("c")).endswith(f"--home {tmp_path}/elsewhere")
+
+
+def test_an_ask_whose_broker_goes_away_says_so_and_how_long_it_waited(app):
+    broker = FakeBroker(app.home)
+    broker.mute = True
+
+    def stop_when_asked():
+        wait_until(lambda: broker.count(wire.ASK), what="the question")
+        broker.stop()
+
+    with broker:
+        threading.Thread(target=stop_when_asked).start()
+        started_at = time.monotonic()
+        with pytest.raises(BrokerUnavailable, match=r"went away after \d+\.\d s, before it answered") as caught:
+            app.ask("stats", timeout=30)
+    assert caught.value.went_away
+    assert 0 < caught.value.waited_s <= time.monotonic() - started_at < 30
+
+
+def test_a_link_that_keeps_failing_says_so_once_and_goes_on(app, broker, monkeypatch, capsys):
+    add = app.tasks["tasks.add"]
+    add.delay(1).get(timeout=5)
+    link = app._session.link
+    failed, real = itertools.count(), type(link)._turn
+
+    def fail(self):
+        next(failed)
+        raise RuntimeError("no such luck")
+
+    monkeypatch.setattr(type(link), "_turn", fail)
+    result = add.delay(2)
+    wait_until(lambda: next(failed) > 20, what="the link to fail again and again")
+    monkeypatch.setattr(type(link), "_turn", real)
+    assert result.get(timeout=5) == 3
+    assert capsys.readouterr().err.count("link_failed") == 1
+
+
 def test_a_full_outbox_says_so_and_takes_no_more(tmp_path):
     with App("small", home=tmp_path, config={"outbox_max_tasks": 3}) as app:
         task = app.task(name="t")(print)

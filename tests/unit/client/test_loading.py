@@ -44,6 +44,16 @@ def test_app_is_found_by_its_usual_name_by_being_the_only_one_and_by_path(here):
         ("typo", "import nothing_like_it", r"No module named 'nothing_like_it' \(at .*typo.py:1\)"),
         ("syntax", "x = (", r"SyntaxError: .* \(at .*syntax.py:1\)"),
         ("leaves", "import sys\nsys.exit(3)", "called sys.exit"),
+        (
+            "misnamed",
+            "from actorq import App\n\napp = App('a/b')",
+            r"^can't import misnamed: expected the application's name to be .*, got 'a/b' \(at .*misnamed.py:3\)$",
+        ),
+        (
+            "asks",
+            "from actorq import App\napp = App('a')\n@app.task(priority=99)\ndef f(): ...",
+            r"^can't import asks: ValueError: .*99.* \(at .*asks.py:[34]\)$",
+        ),
     ],
 )
 def test_what_is_wrong_is_one_line_that_says_where(here, spec, code, text):
