@@ -11,6 +11,7 @@ from actorq.errors import (
     Ignore,
     MaxRetriesExceeded,
     NotRegistered,
+    PluginError,
     QueueFull,
     Reject,
     RemoteError,
@@ -26,6 +27,7 @@ from actorq.errors import (
     TaskRevoked,
     WouldBlock,
 )
+from actorq.plugins import Plugin
 from actorq.results import AsyncResult
 from actorq.tasks import Request, Task, current_request
 from actorq.version import __version__
@@ -41,6 +43,8 @@ __all__ = [
     "Ignore",
     "MaxRetriesExceeded",
     "NotRegistered",
+    "Plugin",
+    "PluginError",
     "QueueFull",
     "Reject",
     "RemoteError",

@@ -13,7 +13,7 @@ import sys
 import threading
 import weakref
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, cast, overload
 
 from actorq.client.loading import load_app
 from actorq.client.pipeline import Pipeline
@@ -22,9 +22,12 @@ from actorq.codec import encode_body, get_codec_id
 from actorq.config import load_settings
 from actorq.errors import ConfigError
 from actorq.messages.task import TaskMessage
+from actorq.plugins.collection import Plugins
+from actorq.plugins.hooks import Around, HookedTask
+from actorq.plugins.values import Sending
 from actorq.results import CONFIRM_S, AsyncResult, EagerResult
 from actorq.tasks.request import current
-from actorq.tasks.sending import apply_call_options
+from actorq.tasks.sending import apply_call_options, check_headers
 from actorq.tasks.task import SendPlan, Task
 from actorq.transport.paths import Home, find_home, is_default_home
 
@@ -84,6 +87,7 @@ class App:
         self.conf = load_settings(config)
         self.include = (include,) if isinstance(include, str) else tuple(include)
         self.tasks: dict[str, Task[..., Any]] = {}
+        self.plugins = Plugins(self.conf, self._forget_plans)
         self._home = find_home(name, broker=broker, home=home)
         self._session: Session | None = None
         self._lock = threading.Lock()
@@ -161,11 +165,11 @@ class App:
 
     def send(self, plan: SendPlan, args: tuple[Any, ...], kwargs: dict[str, Any]) -> AsyncResult[Any]:
         """Send a task the shortest way: what `Task.delay` does."""
+        if not plan.is_plain:
+            return self.send_with(plan, args, kwargs, {})
         if plan.check is not None:
             plan.check(*args, **kwargs)
         body = encode_body(args, kwargs, plan.codec_id)
-        if plan.expires_s is not None:
-            return self.send_with(plan, args, kwargs, {})
         session = self._session or self._open()
         request = current.get()
         if request is None:
@@ -176,6 +180,17 @@ class App:
         self, plan: SendPlan, args: tuple[Any, ...], kwargs: dict[str, Any], options: Mapping[str, Any]
     ) -> AsyncResult[Any]:
         """Send a task with options for this call: what `Task.apply_async` does."""
+        hooks = self.plugins.hooks.sending
+        if not hooks:
+            return self._send(plan, args, kwargs, options)
+        call = _describe_call(plan, args, kwargs, options)
+        with Around("sending", hooks, call):
+            result = call.result = self._send(plan, *_read_call(call))
+        return result
+
+    def _send(
+        self, plan: SendPlan, args: tuple[Any, ...], kwargs: dict[str, Any], options: Mapping[str, Any]
+    ) -> AsyncResult[Any]:
         if plan.check is not None:
             plan.check(*args, **kwargs)
         message = apply_call_options(plan.message, plan.expires_s, options)
@@ -186,6 +201,8 @@ class App:
 
     def send_many(self, plan: SendPlan, calls: Iterable[Sequence[Any]]) -> list[AsyncResult[Any]]:
         """Send a task once for each tuple of arguments: what `Task.delay_many` does."""
+        if self.plugins.hooks.sending:
+            return [self.send_with(plan, tuple(call), {}, {}) for call in calls]
         session, check, codec_id = self._session or self._open(), plan.check, plan.codec_id
         lineage, template = self._lineage(), plan.message
         if plan.expires_s is not None:
@@ -224,10 +241,21 @@ class App:
         self, task: Task[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], *, throw: bool, retries: int
     ) -> EagerResult[Any]:
         """Run a task here: what `Task.apply` does."""
-        plan = task.get_plan()
-        if plan.check is not None:
-            plan.check(*args, **kwargs)
-        return EagerResult.run(task, args, kwargs, throw=throw, retries=retries)
+        plan, hooks = task.get_plan(), self.plugins.hooks
+        body = cast("Task[..., Any]", HookedTask(task, hooks.running)) if hooks.running else task
+        call = _describe_call(plan, args, kwargs, {}, is_eager=True)
+        with Around("sending", hooks.sending, call):
+            args, kwargs, options = _read_call(call)
+            if plan.check is not None:
+                plan.check(*args, **kwargs)
+            headers = check_headers(options.get("headers"))
+            result = EagerResult.run(body, args, kwargs, throw=throw, retries=retries, headers=headers)
+            call.result = result
+        return result
+
+    def _forget_plans(self) -> None:
+        for task in self.tasks.values():
+            task.forget_plan()
 
     def _plan_unregistered(self, name: str) -> SendPlan:
         conf = self.conf
@@ -319,6 +347,18 @@ class App:
         self._lock = threading.Lock()
         if session is not None:
             session.abandon(self._open)
+
+
+def _describe_call(
+    plan: SendPlan, args: tuple[Any, ...], kwargs: dict[str, Any], options: Mapping[str, Any], *, is_eager: bool = False
+) -> Sending:
+    given = dict(options)
+    return Sending(plan.message.task, args, dict(kwargs), given, dict(given.pop("headers", None) or {}), is_eager)
+
+
+def _read_call(call: Sending) -> tuple[tuple[Any, ...], dict[str, Any], dict[str, Any]]:
+    """Return arguments and options as hooks have left them."""
+    return tuple(call.args), dict(call.kwargs), {**call.options, "headers": call.headers}
 
 
 def find_module_name(thing: Any) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import os
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, cast
 
@@ -25,7 +26,7 @@ SERIALIZERS: Final = ("msgpack", "json", "pickle", "cloudpickle")
 POOLS: Final = ("process",)
 ENVIRONMENT_PREFIX: Final = "ACTORQ_"
 # Environment variables of the command line that aren't settings.
-_NOT_SETTINGS: Final = frozenset({"HOME", "APP", "LOGLEVEL", "NODE"})
+_NOT_SETTINGS: Final = frozenset({"HOME", "APP", "LOGLEVEL", "NODE", "PLUGIN"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +46,7 @@ class Settings:
     outbox_max_bytes: int = 256 << 20
     queue_max_tasks: int = 20_000_000  # unfinished tasks in the store, all queues together
     prefetch_s: float = 0.05  # work that is put at a slot's elbow ahead of time
+    plugins_disable: tuple[str, ...] = ()  # names of plugins that are left out, wherever they come from
     origins: Mapping[str, str] = dataclasses.field(default_factory=dict, compare=False, repr=False)
 
     def replace(self, origin: str, values: Mapping[str, Any]) -> Self:
@@ -141,6 +143,13 @@ def _text(value: Any) -> str:
     return value
 
 
+def _names(value: Any) -> tuple[str, ...]:
+    found = re.split(r"[,\s]+", value) if isinstance(value, str) else value
+    if not isinstance(found, (list, tuple, set, frozenset)) or not all(isinstance(name, str) for name in found):
+        raise ValueError("names as a list, or in one text with commas between them")
+    return tuple(dict.fromkeys(name for name in found if name))
+
+
 _CHECKS: Final[dict[str, Callable[[Any], Any]]] = {
     "durability": _one_of(DURABILITIES),
     "default_queue": _text,
@@ -155,4 +164,5 @@ _CHECKS: Final[dict[str, Callable[[Any], Any]]] = {
     "outbox_max_bytes": _number(4096, whole=True),
     "queue_max_tasks": _number(1, whole=True),
     "prefetch_s": _number(0, whole=False, high=10),
+    "plugins_disable": _names,
 }

@@ -5,6 +5,7 @@ Bad arguments are `ValueError` or `TypeError`, raised where they were given; con
 
     ActorqError
     ├─ ConfigError                 a setting, an application or a component graph that can't be used (exit 3)
+    │  └─ PluginError              a plugin that can't be imported, isn't one, or has parts that can't be used
     ├─ BrokerUnavailable           nobody answered at the address that was tried (exit 69)
     ├─ QueueFull                   a bounded queue or outbox is at its bound
     ├─ StoreError
@@ -55,6 +56,7 @@ __all__ = [
     "MailboxFull",
     "MaxRetriesExceeded",
     "NotRegistered",
+    "PluginError",
     "QueueFull",
     "Reject",
     "RemoteError",
@@ -79,6 +81,14 @@ class ActorqError(Exception):
 
 class ConfigError(ActorqError):
     """A setting, an application or a component graph can't be used as given."""
+
+
+class PluginError(ConfigError):
+    """The plugin `plugin`, which came from `origin` (empty: not known), can't be used because of `problem`."""
+
+    def __init__(self, plugin: str, origin: str, problem: str) -> None:
+        self.plugin, self.origin, self.problem = plugin, origin, problem
+        super().__init__(f"plugin {plugin!r}{f' ({origin})' if origin else ''}: {problem}")
 
 
 class BrokerUnavailable(ActorqError):

@@ -195,10 +195,17 @@ class EagerResult(Generic[R]):
 
     @classmethod
     def run(
-        cls, task: Task[..., R], args: tuple[Any, ...], kwargs: dict[str, Any], *, throw: bool, retries: int
+        cls,
+        task: Task[..., R],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        *,
+        throw: bool,
+        retries: int,
+        headers: dict[str, Any] | None = None,
     ) -> EagerResult[R]:
         """Run `task` until it doesn't ask for another run."""
-        request = Request.make_local(task.name, args, kwargs, eager=True, retries=retries)
+        request = Request.make_local(task.name, args, kwargs, eager=True, retries=retries, headers=headers)
         while True:
             token = push_request(request)
             try:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from actorq.app import App
 
-__all__ = ["import_module", "load_app"]
+__all__ = ["describe_import_error", "get_attribute", "import_module", "load_app"]
 
 _ACTORQ: Final = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
 
@@ -35,7 +35,7 @@ def load_app(spec: str) -> App:
     name, colon, attribute = spec.partition(":")
     module = import_module(name)
     if colon:
-        found = _get_attribute(module, attribute, spec)
+        found = get_attribute(module, attribute, spec)
         if not isinstance(found, App):
             raise ConfigError(f"expected {spec} to be an actorq.App, got {type(found).__qualname__}")
         return found
@@ -66,12 +66,17 @@ def import_module(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except Exception as error:
-        raise ConfigError(f"can't import {name}: {_describe(error, name)}") from error
+        raise ConfigError(f"can't import {name}: {describe_import_error(error, name)}") from error
     except SystemExit as error:
         raise ConfigError(f"can't import {name}: it called sys.exit({error.code!r})") from error
 
 
-def _get_attribute(module: ModuleType, path: str, spec: str) -> Any:
+def get_attribute(module: ModuleType, path: str, spec: str) -> Any:
+    """Return what `path`, names joined by dots, leads to from `module`.
+
+    Raises:
+        ConfigError: it leads nowhere; `spec` says who wanted it.
+    """
     found: Any = module
     for part in path.split("."):
         if not hasattr(found, part):
@@ -80,8 +85,10 @@ def _get_attribute(module: ModuleType, path: str, spec: str) -> Any:
     return found
 
 
-def _describe(error: Exception, name: str) -> str:
+def describe_import_error(error: BaseException, name: str = "") -> str:
     """Return one line: the exception, and the deepest line of the user's code that it came from."""
+    if isinstance(error, SystemExit):
+        return f"it called sys.exit({error.code!r})"
     # What actorq itself found wrong is said as it is; anything else needs the name of its class.
     text = f"{error}" if isinstance(error, ConfigError) else f"{type(error).__name__}: {error}"
     text = (text.splitlines() or [type(error).__name__])[0]

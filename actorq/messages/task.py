@@ -6,7 +6,7 @@ readable. The order of the fields is part of the wire and store format.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -35,7 +35,8 @@ class TaskMessage(msgspec.Struct, array_like=True, gc=False):
     `number` is its place in the caller's outbox. `body` is what `codec` made of the arguments, in the format `codec_id`
     (see `actorq.codec`). `eta` and `expires` are Unix seconds. `alias` is an id the caller chose. `limits` is
     `(soft_s, hard_s)`. `retries` counts the runs the task itself asked for again.
-    `root` and `parent` are task ids (empty: this task is the root, it has no parent).
+    `root` and `parent` are task ids (empty: this task is the root, it has no parent). `headers` is plain data that goes
+    along with the task, its retries included.
     """
 
     number: int
@@ -55,6 +56,7 @@ class TaskMessage(msgspec.Struct, array_like=True, gc=False):
     sent_at: float = 0.0
     root: str = ""
     parent: str = ""
+    headers: dict[str, Any] | None = None
 
 
 class Delivery(msgspec.Struct, array_like=True, gc=False):

@@ -72,11 +72,18 @@ class Request:
 
     @classmethod
     def make_local(
-        cls, task: str, args: Sequence[Any], kwargs: Mapping[str, Any], *, eager: bool = False, retries: int = 0
+        cls,
+        task: str,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        *,
+        eager: bool = False,
+        retries: int = 0,
+        headers: dict[str, Any] | None = None,
     ) -> Request:
         """Return a request for a run in this process: a direct call, or `apply` (eager)."""
         outer = current.get()
-        message = TaskMessage(0, task, b"", retries=retries)
+        message = TaskMessage(0, task, b"", retries=retries, headers=headers)
         return cls(
             message,
             format_task_id(new_outbox_id(), 0) if eager else "",
@@ -139,6 +146,11 @@ class Request:
     def ignore_result(self) -> bool:
         """Whether the result is thrown away."""
         return bool(self.message.flags & FLAG_IGNORE_RESULT)
+
+    @property
+    def headers(self) -> Mapping[str, Any]:
+        """What its caller, or plugins of its caller, sent along."""
+        return self.message.headers or {}
 
     @property
     def delivery_info(self) -> dict[str, Any]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from actorq.codec.plain import check_msgpack
 from actorq.codec.serializers import get_codec_id
 from actorq.config import suggest
 from actorq.messages.task import FLAG_IGNORE_RESULT
@@ -14,8 +16,6 @@ from actorq.tasks.options import check_limits, check_options
 from actorq.tasks.task import as_unix_seconds, find_due_at
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from actorq.messages.task import TaskMessage
 
 __all__ = ["CALL_OPTIONS", "apply_call_options"]
@@ -25,6 +25,7 @@ CALL_OPTIONS: Final = frozenset(
         "countdown",
         "eta",
         "expires",
+        "headers",
         "ignore_result",
         "max_deliveries",
         "priority",
@@ -36,8 +37,11 @@ CALL_OPTIONS: Final = frozenset(
         "time_limit",
     }
 )
-_CHECKED: Final = CALL_OPTIONS - {"countdown", "eta", "expires", "task_id", "ignore_result"}
+_CHECKED: Final = CALL_OPTIONS - {"countdown", "eta", "expires", "headers", "task_id", "ignore_result"}
 ALIAS_CHARS: Final = 255
+HEADERS_BYTES: Final = 64 * 1024  # the broker decodes and keeps them, unlike the arguments
+
+_encode: Final = msgspec.msgpack.Encoder().encode
 
 
 def apply_call_options(template: TaskMessage, expires_s: float | None, options: Mapping[str, Any]) -> TaskMessage:
@@ -63,6 +67,7 @@ def apply_call_options(template: TaskMessage, expires_s: float | None, options: 
     message.eta = find_due_at(options.get("countdown"), options.get("eta"))
     message.expires = find_expiry(options.get("expires", expires_s))
     message.alias = _check_alias(options.get("task_id"))
+    message.headers = check_headers(options.get("headers"))
     return message
 
 
@@ -75,6 +80,27 @@ def find_expiry(expires: Any) -> float | None:
     if expires is None:
         return None
     return time.time() + expires if isinstance(expires, (int, float)) else as_unix_seconds("expires", expires)
+
+
+def check_headers(headers: Any) -> dict[str, Any] | None:
+    """Return the headers, None where there are none.
+
+    Raises:
+        TypeError, ValueError: they aren't plain data under names.
+    """
+    if not headers:
+        return None
+    if not isinstance(headers, Mapping) or not all(isinstance(name, str) for name in headers):
+        raise TypeError(f"expected headers to be a mapping of names and plain data, got {headers!r}")
+    try:
+        check_msgpack(headers.values(), "a header")
+        if len(_encode(headers)) > HEADERS_BYTES:
+            raise ValueError(
+                f"expected headers of at most {HEADERS_BYTES} bytes; put what is larger into the arguments"
+            )
+    except (TypeError, RecursionError, OverflowError, msgspec.MsgspecError) as error:
+        raise TypeError(f"expected headers to be plain data, got: {error}") from error
+    return dict(headers)
 
 
 def _find_limits(message: TaskMessage, checked: Mapping[str, Any]) -> tuple[float | None, float | None] | None:

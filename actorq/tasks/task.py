@@ -34,14 +34,24 @@ R = TypeVar("R")
 
 
 class SendPlan:
-    """What every send of a task has in common, worked out once. `message` is a template: fill it under the outbox's lock."""
+    """What every send of a task has in common, worked out once. `message` is a template: fill it under the outbox's lock.
 
-    __slots__ = ("check", "codec_id", "expires_s", "message")
+    `is_plain`: the message can go as it is; False where each call has an expiry of its own, or hooks of plugins around it.
+    """
+
+    __slots__ = ("check", "codec_id", "expires_s", "is_plain", "message")
 
     def __init__(
-        self, message: TaskMessage, codec_id: int, expires_s: float | None, check: Callable[..., None] | None
+        self,
+        message: TaskMessage,
+        codec_id: int,
+        expires_s: float | None,
+        check: Callable[..., None] | None,
+        *,
+        is_plain: bool = True,
     ) -> None:
         self.message, self.codec_id, self.expires_s, self.check = message, codec_id, expires_s, check
+        self.is_plain = is_plain
 
 
 class Task(Generic[P, R]):
@@ -142,8 +152,13 @@ class Task(Generic[P, R]):
                 limits=limits,
                 result_ttl_s=self.result_expires,
             )
-            self._plan = SendPlan(message, codec_id, self.expires, self._check)
+            is_plain = self.expires is None and not self.app.plugins.hooks.sending
+            self._plan = SendPlan(message, codec_id, self.expires, self._check, is_plain=is_plain)
         return self._plan
+
+    def forget_plan(self) -> None:
+        """Work the plan out again at the next send: plugins have changed."""
+        self._plan = None
 
     # -- calling ------------------------------------------------------------------------------------------------------
 
@@ -184,13 +199,14 @@ class Task(Generic[P, R]):
         ignore_result: bool | None = None,
         max_deliveries: int | None = None,
         result_expires: float | None = None,
+        headers: Mapping[str, Any] | None = None,
         confirm: bool = False,
     ) -> AsyncResult[R]:
         """Send the task with options for this call.
 
         `countdown` seconds from now, or `eta`, an aware datetime (or Unix seconds), is when it may start; after `expires`
         (an aware datetime, or seconds from now) it doesn't start any more. `task_id` is kept as another name of the task.
-        `confirm=True` waits until the broker has committed it.
+        `headers`, plain data under names, arrive as `request.headers`. `confirm=True` waits until the broker has committed it.
 
         Raises:
             TypeError, ValueError: an argument or an option doesn't fit.
@@ -210,6 +226,7 @@ class Task(Generic[P, R]):
             "ignore_result": ignore_result,
             "max_deliveries": max_deliveries,
             "result_expires": result_expires,
+            "headers": headers,
         }
         options = {key: value for key, value in given.items() if value is not None}
         result: AsyncResult[R] = self.app.send_with(self.get_plan(), tuple(args), dict(kwargs or {}), options)

@@ -1,0 +1,72 @@
+"""What plugins are handed: a call on its way out, a run in a slot, a command in a node."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from actorq.actors import System
+    from actorq.config import Settings
+    from actorq.tasks.request import Request
+
+__all__ = ["AskComponent", "NodeCommand", "Running", "Sending"]
+
+
+@dataclass(slots=True)
+class Sending:
+    """One call of a task that is about to be sent.
+
+    `options` are those of `apply_async`. `headers` (plain data under names) travel with the task and are
+    `Running.headers` where it runs. With `is_eager` it runs here (`apply`). `result` is None until it was sent.
+    """
+
+    task: str
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    options: dict[str, Any]
+    headers: dict[str, Any]
+    is_eager: bool = False
+    result: Any = None
+
+
+@dataclass(slots=True)
+class Running:
+    """One run of a task's body. `result` is None until it has returned; changing it here changes nothing elsewhere."""
+
+    task: str
+    request: Request
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    headers: Mapping[str, Any]
+    result: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class AskComponent:
+    """What a command may return: ask this component, and answer with what it answers."""
+
+    component: str
+    message: object
+    timeout_s: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class NodeCommand:
+    """A control command that arrived at a node. `arguments` is plain data from whoever asked."""
+
+    command: str
+    arguments: Mapping[str, Any]
+    node: str
+    settings: Settings
+    system: System
+
+    def ask(self, component: str, message: object, timeout_s: float = 1.0) -> AskComponent:
+        """Return what makes the node ask a component and answer with its answer. Nothing is asked yet."""
+        return AskComponent(component, message, timeout_s)
+
+    def tell(self, component: str, message: object) -> None:
+        """Tell a component something."""
+        self.system.ref(component).tell(message)
