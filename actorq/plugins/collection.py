@@ -28,6 +28,7 @@ class Plugins:
         self._on_change: Final = on_change
         self._added: list[Source] = []
         self._disabled: set[str] = set()
+        self._loaded: list[Plugin] | None = None
         self._hooks: Hooks | None = None
 
     def add(self, plugin: Plugin | type[Plugin] | str) -> None:
@@ -55,7 +56,7 @@ class Plugins:
         self._changed()
 
     def _changed(self) -> None:
-        self._hooks = None
+        self._loaded = self._hooks = None
         self._on_change()
 
     @property
@@ -68,15 +69,25 @@ class Plugins:
         """The names that are left out: those given to `disable` and those of the setting `plugins_disable`."""
         return frozenset((*self._disabled, *self._conf.plugins_disable))
 
+    def load(self) -> list[Plugin]:
+        """Return all enabled plugins, installed ones included, in the order of names; found and imported now, once.
+
+        Raises:
+            PluginError: one of them can't be used.
+        """
+        if self._loaded is None:
+            self._loaded = load_plugins(self)
+        return list(self._loaded)
+
     @property
     def hooks(self) -> Hooks:
-        """The hooks of all enabled plugins, installed ones included; they are found and imported now, once.
+        """The hooks of all enabled plugins, installed ones included.
 
         Raises:
             PluginError: one of them can't be used.
         """
         if self._hooks is None:
-            self._hooks = find_hooks(load_plugins(self))
+            self._hooks = find_hooks(self.load())
         return self._hooks
 
     def __iter__(self) -> Iterator[Plugin]:

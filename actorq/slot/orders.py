@@ -29,12 +29,15 @@ _LENGTH: Final = struct.Struct("<I")
 class ZygoteOptions(msgspec.Struct, frozen=True):
     """What a zygote is started with. `app` is a spec for `load_app`; empty: no application (tests).
 
-    `fresh` makes every slot a new interpreter which imports the application by itself.
+    `fresh` makes every slot a new interpreter which imports the application by itself. `plugins` are those of the command
+    line, as `module:object`, and `values` what their options and those of installed plugins were given, by their names.
     """
 
     node_pid: int
     app: str = ""
     fresh: bool = False
+    plugins: tuple[str, ...] = ()
+    values: dict[str, dict[str, Any]] = {}
 
 
 class SlotOptions(msgspec.Struct, frozen=True):
@@ -51,12 +54,18 @@ class SlotOptions(msgspec.Struct, frozen=True):
 
 
 class AppInfo(msgspec.Struct, frozen=True):
-    """What a node may know of an application without importing it; plain data only."""
+    """What a node may know of an application without importing it; plain data only.
+
+    `node_plugins` are the names of the application's own plugins that have something for the node: where there are any, the
+    node imports the application, too. `plugins_disabled` is what the application leaves out.
+    """
 
     name: str
     home: str = ""
     tasks: dict[str, dict[str, Any]] = {}
     conf: dict[str, Any] = {}
+    node_plugins: tuple[str, ...] = ()
+    plugins_disabled: tuple[str, ...] = ()
 
 
 class AppReady(msgspec.Struct, frozen=True, tag="ready"):

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
     from types import TracebackType
 
+    from actorq.plugins.hooks import HookedTasks
+
 __all__ = ["RunnableTask", "TaskRunner", "format_failure", "hand_back"]
 
 
@@ -68,7 +70,7 @@ class TaskRunner:
 
     __slots__ = ("_hostname", "_loop", "_pid", "_soft_limit", "_tasks")
 
-    def __init__(self, tasks: Mapping[str, RunnableTask], hostname: str) -> None:
+    def __init__(self, tasks: Mapping[str, RunnableTask] | HookedTasks, hostname: str) -> None:
         self._tasks = tasks
         self._hostname = hostname
         self._pid = os.getpid()

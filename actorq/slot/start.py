@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from actorq.plugins.hooks import HookedTasks
 from actorq.slot.line import Line, trace_path
 from actorq.slot.outcome import RunnableTask, TaskRunner
 from actorq.slot.process import die_at_end_of, die_with_parent, set_process_name, wait_for_parent
@@ -56,9 +57,10 @@ def run_slot(options: SlotOptions, app: App | None) -> None:
     _show_lines_at_once()
     _offer_to_the_oom_killer()
     home = Home(Path(options.home), Path(options.runtime))
-    tasks: Mapping[str, RunnableTask] = {}
+    tasks: Mapping[str, RunnableTask] | HookedTasks = {}
     if app is not None:
-        tasks = app.tasks
+        hooks = app.plugins.hooks.running
+        tasks = HookedTasks(app.tasks, hooks) if hooks else app.tasks
         # What tasks send goes to the node that runs them, also where the application names another home.
         app.use_home(home)
     line = Line.create(home.lines / f"{options.name}.line", os.getpid())

@@ -29,6 +29,7 @@ import msgspec
 
 from actorq.errors import ConfigError
 from actorq.log import get_logger
+from actorq.plugins.parts import configure_plugin, has_node_parts
 from actorq.slot.orders import (
     AppFailed,
     AppInfo,
@@ -100,7 +101,7 @@ class Zygote:
     def _preload(self) -> None:
         started = time.monotonic()
         try:
-            self._app = _load(self._options.app)
+            self._app = _load(self._options)
             info = AppInfo("") if self._app is None else describe_app(self._app)
         except BaseException as error:  # noqa: BLE001  an application may raise anything, SystemExit too
             self._reply(AppFailed(_say(error), traceback.format_exc()))
@@ -187,16 +188,22 @@ def describe_app(app: App) -> AppInfo:
             for name, task in app.tasks.items()
         },
         conf=_make_plain(app.conf.as_dict()),
+        node_plugins=tuple(plugin.name for plugin in app.plugins if has_node_parts(plugin)),
+        plugins_disabled=tuple(sorted(app.plugins.disabled)),
     )
 
 
-def _load(spec: str) -> App | None:
-    if not spec:
+def _load(options: ZygoteOptions) -> App | None:
+    if not options.app:
         return None
     from actorq.app import load_app  # noqa: PLC0415  a zygote without an application doesn't need it
 
-    app = load_app(spec)
+    app = load_app(options.app)
     app.import_includes()
+    app.plugins.add_specs(options.plugins)
+    for plugin in app.plugins.load():
+        if plugin.name in options.values:
+            configure_plugin(plugin, options.values[plugin.name])
     return app
 
 
@@ -212,7 +219,7 @@ def _become_one_slot(arguments: list[str]) -> NoReturn:
         tie_to_node(options.node_pid, life_fd)
         os.close(life_fd)
         try:
-            app = _load(options.app)
+            app = _load(options)
         except ConfigError as error:
             sys.stderr.write(f"actorq: {error}\n")
             _flush_output()
@@ -272,9 +279,13 @@ def _say(error: BaseException) -> str:
 
 
 def _make_plain(value: Mapping[str, object]) -> dict[str, object]:
-    """Return the same as data that can be sent: what isn't plain becomes its repr."""
+    """Return the same as data that can be sent: what isn't plain, or a list of names, becomes its repr."""
     plain = (str, int, float, bool, type(None))
-    return {key: each if isinstance(each, plain) else repr(each) for key, each in value.items()}
+
+    def is_plain(each: object) -> bool:
+        return isinstance(each, plain) or (isinstance(each, tuple) and all(isinstance(name, str) for name in each))
+
+    return {key: each if is_plain(each) else repr(each) for key, each in value.items()}
 
 
 if __name__ == "__main__":

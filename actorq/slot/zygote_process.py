@@ -18,10 +18,11 @@ import sysconfig
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from actorq.errors import ConfigError
 from actorq.slot.orders import (
     AppFailed,
     AppReady,
@@ -36,7 +37,7 @@ from actorq.slot.orders import (
 from actorq.slot.process import become_subreaper, find_life_pipe, reap
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 __all__ = ["SlotStarted", "ZygoteLost", "ZygoteProcess"]
 
@@ -63,9 +64,24 @@ class ZygoteLost:
 class ZygoteProcess:
     """One zygote. `start` it, then give it orders; a dead one is replaced by a new `ZygoteProcess`."""
 
-    def __init__(self, app: str = "", *, fresh: bool = False, environ: Mapping[str, str] = os.environ) -> None:
-        self.app = app
-        self._options = ZygoteOptions(os.getpid(), app, fresh)
+    def __init__(
+        self,
+        app: str = "",
+        *,
+        fresh: bool = False,
+        plugins: Sequence[str] = (),
+        values: Mapping[str, Mapping[str, Any]] | None = None,
+        environ: Mapping[str, str] = os.environ,
+    ) -> None:
+        """Keep what it is to be started with; `plugins` and `values` are as in `ZygoteOptions`.
+
+        Raises:
+            ConfigError: a value of an option of a plugin is no plain data.
+        """
+        self.app, self.plugins = app, tuple(plugins)
+        given = {name: dict(each) for name, each in (values or {}).items()}
+        self._options = ZygoteOptions(os.getpid(), app, fresh, self.plugins, given)
+        self._order = _encode_options(self._options)
         self._environ = environ
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
@@ -76,6 +92,17 @@ class ZygoteProcess:
         self.pid = 0
         self.pidfd = -1
 
+    def another(self) -> ZygoteProcess:
+        """Return one that isn't started yet, for the same application."""
+        options = self._options
+        return ZygoteProcess(
+            options.app,
+            fresh=options.fresh,
+            plugins=options.plugins,
+            values=options.values,
+            environ=self._environ,
+        )
+
     def start(self) -> None:
         """Start it; 10 ms. What it says first is whether the application can be imported."""
         become_subreaper()
@@ -85,7 +112,7 @@ class ZygoteProcess:
             self._process = subprocess.Popen(
                 [
                     *(sys.executable, "-P", "-m", "actorq.slot.zygote"),
-                    *(str(theirs.fileno()), str(life_fd), msgspec.json.encode(self._options).decode()),
+                    *(str(theirs.fileno()), str(life_fd), self._order),
                 ],
                 stdin=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(), life_fd),
@@ -180,6 +207,15 @@ class ZygoteProcess:
             except OSError:
                 return  # its end will be seen by `read_replies`
             self._under_way.append(self._waiting.popleft())
+
+
+def _encode_options(options: ZygoteOptions) -> str:
+    try:
+        return msgspec.json.encode(options, enc_hook=os.fspath).decode()
+    except TypeError as error:
+        raise ConfigError(
+            f"expected the options of plugins to have plain values, which slots can be told, got: {error}"
+        ) from error
 
 
 def _make_importable(environ: Mapping[str, str]) -> dict[str, str]:
