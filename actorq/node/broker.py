@@ -12,213 +12,167 @@ slots' line files what they finished and what they run (`recovery`), and everybo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import functools
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from actorq.actors import IGNORE, Actor
+from actorq.actors import DEFER, IGNORE, Actor, Refusal
+from actorq.actors.signals import Invoke
 from actorq.errors import ActorqError
 from actorq.log import get_logger
 from actorq.messages import wire
 from actorq.messages.reasons import is_clean
-from actorq.node.balance import PATIENCE_S, RECALL_WAIT_S, SlotLoad, plan_recalls
-from actorq.node.credit import fair_share
+from actorq.node.balancer import Balancer
+from actorq.node.burials import Burials
+from actorq.node.committer import FULL_RETRY_S, Committer
 from actorq.node.desks import SlotDesk
+from actorq.node.handout import hand_out
 from actorq.node.inquiries import Inquiries
 from actorq.node.ledger import Ledger
 from actorq.node.messages import (
     BeginEpoch,
-    Commit,
     CommitRefused,
     Committed,
-    EngineCall,
     Fetched,
     Forward,
     Lease,
     Leased,
     LookedUp,
-    NodeAnswer,
     OrphanSafe,
     OrphanTasks,
     OutboxLeft,
-    Register,
     Registered,
     RegisterRefused,
     Reply,
-    Request,
     Snapshot,
     Woken,
 )
-from actorq.node.pacing import plan_pause
 from actorq.node.peers import ClientPeer, NodePeer, Peer, SlotPeer
-from actorq.node.recovery import read_lines
+from actorq.node.recovery import read_lines, recover, wait_through, write_down
+from actorq.node.registrations import Registrations
 from actorq.node.switchboard import Route, Switchboard
 from actorq.slot.line import LineView
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from actorq.actors import ActorRef, Ignored, NameRef, Timer
+    from actorq.actors import ActorRef, Deferred, Ignored, NameRef, Outcome
     from actorq.config import Settings
     from actorq.engine.protocol import Receipt
     from actorq.messages.reasons import ExitReason
     from actorq.node.batch import Sealed
     from actorq.node.hub_lock import HubLock
+    from actorq.node.recovery import FoundLine, StoreSteps
     from actorq.transport.paths import Home
 
 __all__ = ["Broker"]
 
 log = get_logger(__name__)
 
-MAX_FRAME_BYTES: Final = 256 << 20
-SOCKET_QUEUE: Final = 10_000  # frames for one peer that doesn't read; beyond, its results wait in the store
-FULL_RETRY_S: Final = 1.0
-LOOK_S: Final = 0.5  # how long a finished task may wait behind a long one before its report is fetched
 DEATH_NOTE_S: Final = 0.25  # how long a slot's node may take to say what killed it
-
-
-class _Flush:
-    """Timer: commit what waits."""
-
-
-class _Retry:
-    """Timer: the disk was full; try again."""
-
-
-class _Balance:
-    """Timer: look whether a slot sits on work that another could do."""
-
-
-class _Recalled:
-    """Timer: the fence that was put up for this slot is seen by now."""
-
-    __slots__ = ("peer",)
-
-    def __init__(self, peer: SlotPeer) -> None:
-        self.peer = peer
-
-
-class _DeathNote:
-    """Timer: nobody said what killed this slot."""
-
-    __slots__ = ("name",)
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-
-@dataclass(frozen=True, slots=True)
-class _Registration:
-    """Who waits for an outbox's number."""
-
-    found: Callable[[Registered], None]
-    refused: Callable[[str], None]
+OPEN_DEADLINE_S: Final = 60.0  # for each answer of a store that is busy recovering; nobody blocks meanwhile
+ESTATES_DEADLINE_S: Final = 3.0  # at the end; what isn't written then is recovered by the next hub
 
 
 class Broker(Actor):
     """Carries tasks and results; see the module."""
 
     pinned: ClassVar[bool] = True
+    is_open = False  # whether it has a ledger and a socket: after recovery
     ledger: Ledger
+    epoch = 0
 
-    def init(self, *, store: NameRef, home: Home, settings: Settings, lock: HubLock, node: str) -> Ignored | None:
-        """Begin an epoch: learn what slots hold, bind a fresh path, and tell the world."""
+    def init(
+        self, *, store: NameRef, home: Home, settings: Settings, lock: HubLock, node: str
+    ) -> Ignored | Deferred | None:
+        """Begin an epoch: learn what slots hold, bind a fresh path, tell the world, and confirm the start."""
         if not lock.held:
             return IGNORE
         self.home, self.settings, self.node, self.store = home, settings, node, store
-        opened = store.ask(BeginEpoch(), timeout=60.0)
-        self.ledger = Ledger(opened, max_tasks=settings.queue_max_tasks, prefetch_s=settings.prefetch_s)
-        self.epoch = opened.epoch
         self._clients: dict[int, ClientPeer] = {}  # by outbox number
         self._slots: dict[str, SlotPeer] = {}
         self._orphans: dict[int, ActorRef[Any]] = {}  # by outbox number: who empties it
-        self._registering: dict[int, list[_Registration]] = {}
-        self._graves: list[LineView] = []  # lines of dead slots whose reports aren't sealed yet
-        self._graves_sealed: list[LineView] = []
-        self._graves_kept: list[LineView] = []
-        self._committing = False
-        self._last_operations = 0
-        self._last_commit_at = 0.0
-        self._pending_since: float | None = None
-        self._flush_timer: Timer | None = None
-        self._balance_timer: Timer | None = None
-        self._full_since: float | None = None
-        self._counts = dict.fromkeys(("stale_reports", "recalls", "slot_deaths"), 0)
+        self._stale_reports = 0
         self.switchboard = Switchboard(
-            self.sockets,
-            {
-                wire.PUT: Route(wire.Put, ClientPeer, self._take),
-                wire.DONE: Route(wire.Done, SlotPeer, self._settle),
-                wire.WATCH: Route(wire.Watch, ClientPeer, self._watch),
-                wire.ASK: Route(wire.Ask, ClientPeer, self._ask),
-                wire.ANSWER: Route(wire.Answer, NodePeer, self._answer),
-                wire.SLOT_DIED: Route(wire.SlotDied, NodePeer, self._slot_died),
-                wire.RETIRE: Route(wire.Retire, NodePeer, self._retire),
-            },
-            on_hello=self._hello,
-            on_ended=self._process_ended,
-            on_left=self._forget,
+            self.sockets, on_hello=self._hello, on_ended=self._process_ended, on_left=self._forget
         )
         self._send = self.switchboard.send
-        self.inquiries = Inquiries(self.ledger, self._slots, store, self.self_ref, self._send)
-        self._recover()
-        self.switchboard.open(home, self.epoch, node)
-        return None
+        self._registrations = Registrations(store, self.self_ref)
+        self._outboxes = self.system.ref("outboxes")
+        self._advance(self._open())
+        return DEFER
 
-    def _recover(self) -> None:
-        """Learn from the line files what ended, what died and what still runs; see `recovery`."""
-        now = self.clock.now()
-        found = read_lines(self.home.lines, next(self.ledger.tokens))
+    def _advance(self, steps: StoreSteps, outcome: Outcome | None = None) -> None:
+        """Go on with a job that asks the store one thing after the other; nobody waits in between, signals come through."""
+        try:
+            question = next(steps) if outcome is None else steps.send(outcome.get())
+        except StopIteration:
+            return
+        self.ask_then(self.store, question, OPEN_DEADLINE_S, functools.partial(self._advance, steps))
+
+    def _open(self) -> StoreSteps:
+        opened = yield BeginEpoch()
+        settings, slots = self.settings, self._slots
+        ledger = self.ledger = Ledger(opened, max_tasks=settings.queue_max_tasks, prefetch_s=settings.prefetch_s)
+        self.burials = Burials(ledger, slots, self.switchboard, self.home.lines, self.clock)
+        self.epoch = opened.epoch
+        self.committer = Committer(self, ledger, self.store, self.burials, self._told_safe)
+        self.balancer = Balancer(ledger, slots, self.switchboard, self.timers, self.clock)
+        self.inquiries = Inquiries(ledger, slots, self.store, self, self.switchboard)
+        found = read_lines(self.home.lines, next(ledger.tokens))
         for each in found:
-            for report in each.remains.reports:
-                self.ledger.recover_report(report, now)
-        self._store_sync()  # first what ended: whatever is in the store after that hasn't
-        for each in found:
-            running, task = each.remains.executing, None
-            if running is not None:
-                task = self.store.ask(EngineCall("adopt", running), timeout=30.0)
-            if each.alive:
-                self._adopt(each.view, running, task)
-                continue
-            if task is not None and running is not None:
-                self.ledger.recover_death(task, running[1], "the end of its node", now)
-            self._graves.append(each.view)
-        self._store_sync()
+            self._claim(each)
+        yield from recover(ledger, found, self.clock.now())
+        self.burials.seal()
+        self.burials.committed()
+        for peer in list(slots.values()):
+            self.switchboard.watch(peer)  # only now: the end of one that has died meanwhile comes after all of this
         if found:
-            log.info("slots_recovered", alive=len(self._slots), dead=len(found) - len(self._slots))
+            log.info("slots_recovered", alive=len(slots), dead=len(found) - len(slots))
+        self.switchboard.open(self.home, self.epoch, self.node, self._routes())
+        self.is_open = True
+        self.confirm_start()
 
-    def _adopt(self, view: LineView, running: tuple[int, int] | None, task: Any) -> None:
-        desk = self.ledger.slots[view.name] = SlotDesk(view.name, pid=view.pid)
-        peer = self._slots[desk.name] = SlotPeer(routing_id=b"", pid=view.pid, desk=desk, line=view)
-        if running is not None:
-            self.ledger.adopt(desk, *running, task)
-        self.switchboard.watch(peer)
+    def _routes(self) -> dict[bytes, Route]:
+        return {
+            wire.PUT: Route(wire.Put, ClientPeer, self._take),
+            wire.DONE: Route(wire.Done, SlotPeer, self._settle),
+            wire.WATCH: Route(wire.Watch, ClientPeer, self.inquiries.watch),
+            wire.ASK: Route(wire.Ask, ClientPeer, self.inquiries.ask),
+            wire.ANSWER: Route(wire.Answer, NodePeer, self.inquiries.answered),
+            wire.SLOT_DIED: Route(wire.SlotDied, NodePeer, self._slot_died),
+            wire.RETIRE: Route(wire.Retire, NodePeer, self._retire),
+        }
 
-    def _store_sync(self) -> None:
-        sealed = self.ledger.seal()
-        if sealed is not None:
-            self.ledger.committed(sealed, self.store.ask(EngineCall("commit", (sealed.transaction,)), timeout=60.0))
-        self._clear(self._graves)
+    def _claim(self, found: FoundLine) -> None:
+        view = found.view
+        if not found.alive:
+            self.burials.add(view)
+            return
+        desk = self.ledger.slots[view.name] = SlotDesk(view.name, view.node, view.pid)
+        self._slots[desk.name] = SlotPeer(routing_id=b"", pid=view.pid, desk=desk, line=view)
 
     def terminate(self, reason: ExitReason) -> None:
         """Write what can be written, and leave nothing behind."""
         if not hasattr(self, "switchboard"):
             return
-        if is_clean(reason):
+        if is_clean(reason) and self.is_open:
             self._settle_estates()
         self.switchboard.close()
         for slot in self._slots.values():
             slot.line.close()
+        if self.epoch:
+            self.burials.close()
 
     def _settle_estates(self) -> None:
         """At an end in good order the slots have gone first: write what they left, so that nobody has to recover it."""
         for name, peer in list(self._slots.items()):
             if not peer.line.is_alive():
-                self._bury(name, "the end of its node", "")
+                self.burials.bury(name, "the end of its node")
+        self.burials.seal()  # what was sealed before is ahead of this in the store's mailbox
         try:
-            self._graves += self._graves_sealed  # their transaction is ahead of this one in the store's mailbox
-            self._store_sync()
+            wait_through(write_down(self.ledger), lambda step: self.store.ask(step, timeout=ESTATES_DEADLINE_S))
         except ActorqError as error:
             log.warning("estates_not_settled", why=str(error))
+        else:
+            self.burials.committed()
 
     # -- who is there --------------------------------------------------------------------------------------------------
 
@@ -229,13 +183,16 @@ class Broker(Actor):
         elif hello.role == "slot":
             self._hello_slot(routing_id, hello)
         elif hello.role == "node":
+            for other in self.switchboard:
+                if isinstance(other, NodePeer) and (other.name, other.pid) == (hello.name, hello.pid):
+                    self.switchboard.drop(other)  # an earlier link of the same process
             self.switchboard.connect(NodePeer(pid=hello.pid, name=hello.name), routing_id)
             self._welcome(routing_id)
         elif hello.outbox_id == 0:
             self.switchboard.connect(ClientPeer(pid=hello.pid), routing_id)
             self._welcome(routing_id)
         else:
-            self._with_outbox(
+            self._registrations.look_up(
                 hello.outbox_id,
                 lambda found: self._hello_client(routing_id, hello, found),
                 lambda detail: self._welcome(routing_id, error=detail),
@@ -246,6 +203,9 @@ class Broker(Actor):
 
     def _hello_client(self, routing_id: bytes, hello: wire.Hello, found: Registered) -> None:
         desk = self.ledger.open_outbox(found.outbox_id, found.no, found.taken)
+        earlier = self._clients.get(desk.no)
+        if earlier is not None:
+            self._forget(earlier)  # a connection that its owner has given up
         peer = self._clients[desk.no] = ClientPeer(pid=hello.pid, desk=desk)
         self.switchboard.connect(peer, routing_id)
         # What is taken but not committed comes again and is passed over; its sender must keep it until then.
@@ -269,7 +229,7 @@ class Broker(Actor):
     def _process_ended(self, peer: Peer) -> None:
         if isinstance(peer, SlotPeer):
             peer.desk.closed = True
-            self.timers.after(DEATH_NOTE_S, _DeathNote(peer.desk.name))
+            self.timers.after(DEATH_NOTE_S, Invoke(self.burials.bury, peer.desk.name, "the end of its node"))
         else:
             self._forget(peer)
 
@@ -282,36 +242,25 @@ class Broker(Actor):
             if peer.desk is not None:
                 if self._clients.get(peer.desk.no) is peer:
                     del self._clients[peer.desk.no]
-                self.system.ref("outboxes").tell(OutboxLeft(peer.desk.outbox_id))
+                self._outboxes.tell(OutboxLeft(peer.desk.outbox_id))
 
     # -- tasks come in -------------------------------------------------------------------------------------------------
-
-    def _with_outbox(
-        self, outbox_id: int, found: Callable[[Registered], None], refused: Callable[[str], None] = lambda _: None
-    ) -> None:
-        # Asked of the store each time, also for a known one: it must not be taken for one that nobody needs any more.
-        waiting = self._registering.setdefault(outbox_id, [])
-        waiting.append(_Registration(found, refused))
-        if len(waiting) == 1:
-            self.store.tell(Register(outbox_id, self.self_ref))
 
     def on_registered(self, message: Registered) -> None:
         """Go on with whoever waits for this outbox's number."""
         self.ledger.open_outbox(message.outbox_id, message.no, message.taken)
-        for waiting in self._registering.pop(message.outbox_id, ()):
-            waiting.found(message)
+        self._registrations.registered(message)
 
     def on_register_refused(self, message: RegisterRefused) -> None:
         """Turn away who came with a new outbox; it comes again."""
-        for waiting in self._registering.pop(message.outbox_id, ()):
-            waiting.refused(message.detail)
+        self._registrations.refused(message)
 
     def _take(self, peer: ClientPeer, put: wire.Put) -> None:
         desk = peer.desk
         if desk is None or not put.messages:
             return
         first = put.messages[0].number
-        if self._full_since is not None:
+        if self.committer.is_full:
             refused = wire.Refused(first, "StoreFull", str(self.home.path), FULL_RETRY_S)
         elif self.ledger.is_full():
             refused = wire.Refused(first, "QueueFull", str(self.ledger.max_tasks), FULL_RETRY_S)
@@ -334,10 +283,10 @@ class Broker(Actor):
             self._orphans[desk.no] = message.reply_to
             if not message.messages or message.messages[-1].number <= desk.committed:
                 message.reply_to.tell(OrphanSafe(desk.outbox_id, desk.committed))
-            elif self._full_since is None:
+            elif not self.committer.is_full:
                 self.ledger.take(desk, message.messages, self.clock.now())
 
-        self._with_outbox(message.outbox_id, take)
+        self._registrations.look_up(message.outbox_id, take)
 
     def on_woken(self, message: Woken) -> None:
         """Tasks became due."""
@@ -351,82 +300,21 @@ class Broker(Actor):
 
     def on_drained(self) -> None:
         """After each batch of whatever came: hand out work, then write down what happened."""
+        if not self.is_open:
+            return
         ledger = self.ledger
         if ledger.waiting:
-            self._dispatch()
+            hand_out(ledger, self._slots.values(), self._send, self.clock.now())
         for queue, limit in ledger.lanes.refills():
             self.store.tell(Lease(queue, limit, self.self_ref))
-        if not self._committing:
-            self._commit()
-        if self._balance_timer is None and self._slots:
-            self._arm_balance()
-
-    def _dispatch(self) -> None:
-        ledger, now = self.ledger, self.clock.now()
-        hungry = [
-            peer
-            for peer in self._slots.values()
-            if not peer.desk.closed and peer.routing_id and len(peer.desk.held) <= peer.desk.credit // 2
-        ]
-        # The emptiest first: an idle slot must not go without because a busy one was asked before it.
-        hungry.sort(key=lambda peer: len(peer.desk.held))
-        for place, peer in enumerate(hungry):
-            desk = peer.desk
-            limit = min(desk.credit - len(desk.held), fair_share(ledger.waiting, len(hungry) - place))
-            drawn = ledger.draw(desk, limit, now)
-            if drawn and not self._send(peer.routing_id, wire.TASKS, wire.Tasks(desk.settled, drawn)):
-                ledger.undo(desk, drawn)  # gone, and the kernel hasn't said so yet
-                desk.closed = True
+        self.committer.look()
+        self.balancer.arm()
 
     def _settle(self, peer: SlotPeer, done: wire.Done) -> None:
         stale = self.ledger.settle(peer.desk, done.first, done.reports, self.clock.now())
         if stale:
-            self._counts["stale_reports"] += stale
+            self._stale_reports += stale
             self.ledger.keep_adopted(peer.desk, done.reports)
-
-    def _arm_balance(self) -> None:
-        """Look at the slots again soon if one is idle and another has a list, else now and then while any is at work."""
-        idle = busy = lists = False
-        for peer in self._slots.values():
-            held = len(peer.desk.held)
-            idle = idle or not held
-            busy = busy or held > 0
-            lists = lists or held > 1
-        if busy:
-            self._balance_timer = self.timers.after(PATIENCE_S if idle and lists else LOOK_S, _Balance())
-
-    def on_balance(self, _: _Balance) -> None:
-        """Take what slots finished before a long task and haven't sent; recall what waits there if somebody is idle."""
-        self._balance_timer = None
-        loads = []
-        for name, peer in self._slots.items():
-            running_s = peer.line.running_s()
-            if peer.desk.held and running_s >= PATIENCE_S:
-                self.ledger.settle_early(peer.desk, peer.line.unsettled_reports(), self.clock.now())
-            loads.append(SlotLoad(name, len(peer.desk.held), running_s, not peer.desk.closed))
-        if not self.ledger.waiting:
-            for name in plan_recalls(loads):
-                self._counts["recalls"] += 1
-                self._recall(self._slots[name])
-
-    def _recall(self, peer: SlotPeer) -> None:
-        peer.desk.closed = True
-        peer.line.set_fence(next(self.ledger.tokens))
-        self.timers.after(RECALL_WAIT_S, _Recalled(peer))
-
-    def on_recalled(self, message: _Recalled) -> None:
-        """By now the slot has seen the fence: it keeps what it runs, the rest is dealt again."""
-        peer = message.peer
-        desk, line = peer.desk, peer.line
-        if self._slots.get(desk.name) is not peer or desk.retiring:
-            return
-        running = line.executing()
-        self.ledger.settle_early(desk, line.unsettled_reports(), self.clock.now())
-        if line.has_unprotected_reports(desk.reported):
-            self.timers.after(RECALL_WAIT_S, message)  # a report too big for the line is on its way: wait for it
-            return
-        self.ledger.hand_back(desk, keep={running[0]} if running else ())
-        desk.closed = not self.switchboard.is_watched(peer)
 
     def _retire(self, _: NodePeer, message: wire.Retire) -> None:
         peer = self._slots.get(message.name)
@@ -435,107 +323,20 @@ class Broker(Actor):
             peer.line.set_fence(next(self.ledger.tokens))
             self._send(peer.routing_id, wire.RETIRE, message)
 
-    # -- a slot dies ---------------------------------------------------------------------------------------------------
-
     def _slot_died(self, _: NodePeer, note: wire.SlotDied) -> None:
-        self._bury(note.name, note.cause, note.traceback)
-
-    def on_death_note(self, message: _DeathNote) -> None:
-        """Nobody said why this slot ended."""
-        self._bury(message.name, "the end of its node", "")
-
-    def _bury(self, name: str, cause: str, traceback: str) -> None:
-        """Split what a dead slot held: reported → ended; running → a failed delivery; the rest → handed back in order."""
-        peer = self._slots.pop(name, None)
-        if peer is None:
-            self._bury_stranger(name)
-            return
-        self._counts["slot_deaths"] += 1
-        self.switchboard.drop(peer)
-        desk, now = peer.desk, self.clock.now()
-        reports, running = peer.line.remains()
-        self.ledger.keep_adopted(desk, reports)
-        self.ledger.settle_early(desk, reports, now)
-        if running is not None and running[0] in desk.held and not desk.retiring:
-            task = desk.held[running[0]].message.task
-            dead = self.ledger.fail_delivery(desk, running[0], cause, traceback, now)
-            log.warning("slot_died", slot=name, node=desk.node, cause=cause, task=task, dead_letter=dead)
-        self.ledger.lose_adopted(desk)
-        back = self.ledger.hand_back(desk)
-        del self.ledger.slots[name]
-        # The file goes after the commit: if this process dies before, its successor reads it again.
-        self._graves.append(peer.line)
-        if back:
-            log.info("deliveries_handed_back", slot=name, count=back)
-
-    def _bury_stranger(self, name: str) -> None:
-        """Clear away the line of a slot that died before it ever connected: nothing was delivered to it."""
-        view = LineView.attach(self.home.lines / f"{name}.line")
-        if view is None:
-            return
-        if view.is_alive() or view.remains() != ([], None):
-            view.close()
-        else:
-            self._clear([view])
+        self.burials.bury(note.name, note.cause, note.traceback)
 
     # -- commits -------------------------------------------------------------------------------------------------------
 
-    def _commit(self) -> None:
-        """Hand over to the store what waits, now or after the pause that `pacing` finds right."""
-        pending = self.ledger.operations
-        if pending:
-            now = self.clock.monotonic()
-            if self._pending_since is None:
-                self._pending_since = now
-            pause_s = plan_pause(
-                pending,
-                last=self._last_operations,
-                since_commit_s=now - self._last_commit_at,
-                waited_s=now - self._pending_since,
-                all_out=self.ledger.is_all_out,
-            )
-            if pause_s:
-                if self._flush_timer is None:
-                    self._flush_timer = self.timers.after(pause_s, _Flush())
-                return
-        sealed = self.ledger.seal()
-        if sealed is None:
-            self._clear(self._graves)
-            return
-        self._pending_since = None
-        self._graves_sealed, self._graves = self._graves, []
-        self._committing = True
-        self._last_operations = sealed.operations
-        self.store.tell(Commit(sealed, self.self_ref))
-
-    def on_flush(self, _: _Flush) -> None:
-        """The pause is over; `on_drained` follows."""
-        self._flush_timer = None
-
     def on_committed(self, message: Committed) -> None:
         """Tell senders that their tasks are safe, and waiting callers their results."""
-        self._full_since = None
-        self._committing = False
-        self._after_commit(message.sealed, message.receipt)
+        self.committer.committed(message)
 
     def on_commit_refused(self, message: CommitRefused) -> None:
-        """No room: what ended is safe, new tasks stay in memory and in their outboxes until there is room again."""
-        if self._full_since is None:
-            self._full_since = self.clock.monotonic()
-            log.error("store_full", path=str(self.home.path), detail=message.detail)
-        self.ledger.unseal_puts(message.sealed)
-        self._after_commit(message.sealed, message.receipt)
-        self.timers.after(FULL_RETRY_S, _Retry())  # until then `_committing` stays: to try at once would spin
+        """The disk is full."""
+        self.committer.refused(message)
 
-    def on_retry(self, _: _Retry) -> None:
-        """Try again to write what had no room; `on_drained` follows."""
-        self._committing = False
-
-    def _after_commit(self, sealed: Sealed, receipt: Receipt) -> None:
-        self._last_commit_at = self.clock.monotonic()
-        self.ledger.committed(sealed, receipt)
-        if receipt.refused:
-            log.warning("settlements_refused", count=len(receipt.refused))
+    def _told_safe(self, sealed: Sealed, _: Receipt) -> None:
         for no, number in sealed.confirms.items():
             client = self._clients.get(no)
             if client is not None:
@@ -549,23 +350,8 @@ class Broker(Actor):
             if peer is not None and not slot.held and peer.routing_id:
                 # An idle slot gets no tasks that would tell it; until it knows, it keeps these reports in memory.
                 self._send(peer.routing_id, wire.TASKS, wire.Tasks(settled, []))
-        self._clear(self._graves_sealed)
-
-    def _clear(self, graves: list[LineView]) -> None:
-        """Remove lines of dead slots; not while reports in them wait for their tasks to be sent again."""
-        self._graves_kept += graves
-        graves.clear()
-        if self.ledger.has_early:
-            return
-        for view in self._graves_kept:
-            view.remove()
-            view.close()
-        self._graves_kept.clear()
 
     # -- results and questions -----------------------------------------------------------------------------------------
-
-    def _watch(self, peer: ClientPeer, watch: wire.Watch) -> None:
-        self.inquiries.watch(peer, watch)
 
     def on_fetched(self, message: Fetched) -> None:
         """Stored results are here."""
@@ -575,38 +361,38 @@ class Broker(Actor):
         """What the store knows of some ids is here."""
         self.inquiries.looked_up(message)
 
-    def _ask(self, peer: ClientPeer, ask: wire.Ask) -> None:
-        try:
-            if ask.command == "task_state":
-                self.inquiries.tell_states(peer, ask)
-            elif ask.command == "forget":
-                self.inquiries.forget(peer, ask)
-            else:
-                self.system.ref("control").tell(Request(peer.routing_id, ask.request, ask.command, ask.arguments))
-        except (KeyError, TypeError, ValueError) as error:
-            answer = wire.Answer(ask.request, error=f"bad arguments for {ask.command!r}: {error!r}")
-            self._send(peer.routing_id, wire.ANSWER, answer)
-
     def on_reply(self, message: Reply) -> None:
         """Carry an answer of the control component to whoever asked."""
-        self._send(message.peer, wire.ANSWER, message.answer)
+        if self.is_open:
+            self.inquiries.reply(message.peer, message.answer)
 
     def on_forward(self, message: Forward) -> None:
-        """Carry a question of the control component to the other nodes; answer how many were asked."""
-        for peer in self.switchboard:
-            if isinstance(peer, NodePeer) and peer.name in message.nodes:
-                self._send(peer.routing_id, wire.ASK, message.ask)
-
-    def _answer(self, peer: NodePeer, answer: wire.Answer) -> None:
-        self.system.ref("control").tell(NodeAnswer(peer.name, answer))
+        """Carry a question of the control component to nodes."""
+        if self.is_open:
+            self.inquiries.forward(message.nodes, message.ask)
 
     def on_snapshot(self, _: Snapshot) -> dict[str, Any]:
-        """Answer what is going on, as plain data."""
-        counts = {**self._counts, "full": self._full_since is not None}
-        return {"epoch": self.epoch, **self.inquiries.snapshot(), **self.switchboard.snapshot(), **counts}
+        """Answer what is going on, as plain data.
+
+        Raises:
+            Refusal: it isn't known, or can't be told; the broker lives on.
+        """
+        if not self.is_open:
+            raise Refusal("the broker is starting; ask again")
+        try:
+            counts = {
+                "stale_reports": self._stale_reports,
+                "recalls": self.balancer.recalls,
+                "slot_deaths": self.burials.count,
+                "full": self.committer.is_full,
+            }
+            return {"epoch": self.epoch, **self.inquiries.snapshot(), **self.switchboard.snapshot(), **counts}
+        except Exception as error:  # who asks how it goes mustn't be what ends it
+            log.exception("question_failed", command="snapshot")
+            raise Refusal(f"the broker can't tell: {error!r}") from error
 
     def describe(self) -> dict[str, object]:
         """Return what the tree shows."""
-        if not hasattr(self, "switchboard"):
-            return {"role": "not the hub"}
+        if not self.is_open:
+            return {"opening": True}
         return {"epoch": self.epoch, "slots": len(self._slots), "unfinished": self.ledger.unfinished}

@@ -1,42 +1,49 @@
 """Answers of the broker: results for those who wait, states of tasks, a snapshot for the control component.
 
-Everything here is asked for by people or by a caller who waits; nothing is on the way of a task.
+Everything here is asked for by people or by a caller who waits; nothing is on the way of a task. Invariant: a question
+that goes wrong is answered with an error and ends nobody; the tasks of the whole home are worth more than its answer.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from actorq.log import get_logger
 from actorq.messages import wire
 from actorq.messages.ids import NUMBER_BITS, make_key, parse_task_id
 from actorq.messages.states import UNKNOWN
-from actorq.node.messages import Fetch, Fetched, LookedUp, LookUp
+from actorq.node.messages import Fetch, Fetched, LookedUp, LookUp, NodeAnswer, Request
+from actorq.node.peers import NodePeer
 from actorq.node.questions import describe_record, describe_slot, describe_stored, describe_task
 from actorq.node.subscriptions import Subscriptions, split_results
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
-    from actorq.actors import ActorRef, NameRef
+    from actorq.actors import Actor, NameRef
     from actorq.messages.task import ResultRecord
     from actorq.node.ledger import Ledger
     from actorq.node.peers import ClientPeer, SlotPeer
+    from actorq.node.switchboard import Switchboard
 
 __all__ = ["Inquiries"]
 
+log = get_logger(__name__)
+
 
 class Inquiries:
-    """What clients wait for and ask; `me` is where the store's answers go."""
+    """What clients wait for and ask; `owner` is where the store's answers go."""
 
     def __init__(
         self,
         ledger: Ledger,
         slots: Mapping[str, SlotPeer],
         store: NameRef,
-        me: ActorRef[Any],
-        send: Callable[[bytes, bytes, Any], bool],
+        owner: Actor,
+        switchboard: Switchboard,
     ) -> None:
-        self._ledger, self._slots, self._store, self._me, self._send = ledger, slots, store, me, send
+        self._ledger, self._slots, self._store, self._switchboard = ledger, slots, store, switchboard
+        self._me, self._send, self._control = owner.self_ref, switchboard.send, owner.system.ref("control")
         self._subscriptions = Subscriptions()
 
     def watch(self, peer: ClientPeer, watch: wire.Watch) -> None:
@@ -65,13 +72,49 @@ class Inquiries:
         for part in split_results(message.records):
             self._send(message.context, wire.RESULTS, wire.Results(part))
 
-    def forget(self, peer: ClientPeer, ask: wire.Ask) -> None:
+    # -- questions -----------------------------------------------------------------------------------------------------
+
+    def ask(self, peer: ClientPeer, ask: wire.Ask) -> None:
+        """Answer a client's question, or have the control component answer it."""
+        try:
+            if ask.command == "task_state":
+                self._tell_states(peer, ask)
+            elif ask.command == "forget":
+                self._forget(peer, ask)
+            else:
+                self._control.tell(Request(peer.routing_id, ask.request, ask.command, ask.arguments))
+        except (KeyError, TypeError, ValueError) as error:
+            self.reply(peer.routing_id, wire.Answer(ask.request, error=f"bad arguments for {ask.command!r}: {error!r}"))
+        except Exception as error:
+            log.exception("question_failed", command=ask.command)
+            self.reply(peer.routing_id, wire.Answer(ask.request, error=f"{ask.command!r} can't be answered: {error!r}"))
+
+    def reply(self, routing_id: bytes, answer: wire.Answer) -> None:
+        """Carry an answer to whoever asked; one that can't be sent is replaced by an error."""
+        try:
+            self._send(routing_id, wire.ANSWER, answer)
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:  # from plugins comes anything
+            log.warning("answer_not_sendable", why=str(error))
+            failed = wire.Answer(answer.request, error=f"the answer can't be sent: {error}")
+            self._send(routing_id, wire.ANSWER, failed)
+
+    def forward(self, nodes: Collection[str], ask: wire.Ask) -> None:
+        """Carry a question of the control component to these nodes."""
+        for peer in self._switchboard:
+            if isinstance(peer, NodePeer) and peer.name in nodes:
+                self._send(peer.routing_id, wire.ASK, ask)
+
+    def answered(self, peer: NodePeer, answer: wire.Answer) -> None:
+        """Carry a node's answer to the control component."""
+        self._control.tell(NodeAnswer(peer.name, answer))
+
+    def _forget(self, peer: ClientPeer, ask: wire.Ask) -> None:
         """Drop results, and answer how many ids were known."""
         keys = [key for task_id in ask.arguments["ids"] if (key := self._find_key(task_id)) is not None]
         self._ledger.forget(keys)
-        self._send(peer.routing_id, wire.ANSWER, wire.Answer(ask.request, len(keys)))
+        self.reply(peer.routing_id, wire.Answer(ask.request, len(keys)))
 
-    def tell_states(self, peer: ClientPeer, ask: wire.Ask) -> None:
+    def _tell_states(self, peer: ClientPeer, ask: wire.Ask) -> None:
         """Answer `{task_id: state}`, after a look into the store for what isn't in memory."""
         states: dict[str, Any] = {}
         for task_id in ask.arguments["ids"]:
@@ -81,7 +124,7 @@ class Inquiries:
         if missing:
             self._store.tell(LookUp(missing, (peer.routing_id, (ask.request, states)), self._me))
         else:
-            self._send(peer.routing_id, wire.ANSWER, wire.Answer(ask.request, states))
+            self.reply(peer.routing_id, wire.Answer(ask.request, states))
 
     def looked_up(self, message: LookedUp) -> None:
         """Go on with what the store knows."""
@@ -90,6 +133,15 @@ class Inquiries:
             self._watch_found(routing_id, message)
             return
         request, states = question
+        try:
+            self._add_found(states, message)
+        except Exception as error:
+            log.exception("question_failed", command="task_state")
+            self.reply(routing_id, wire.Answer(request, error=f"the states can't be told: {error!r}"))
+        else:
+            self.reply(routing_id, wire.Answer(request, states))
+
+    def _add_found(self, states: dict[str, Any], message: LookedUp) -> None:
         for task_id, found in message.found.items():
             if found.record is not None:
                 states[task_id] = describe_record(found.record)
@@ -98,7 +150,6 @@ class Inquiries:
                 states[task_id] = known or describe_stored(found.task)
             else:
                 states[task_id] = {"state": UNKNOWN}
-        self._send(routing_id, wire.ANSWER, wire.Answer(request, states))
 
     def snapshot(self) -> dict[str, Any]:
         """Return slots, queues and counts as plain data."""

@@ -15,16 +15,20 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from actorq.log import get_logger
 from actorq.node.balance import RECALL_WAIT_S
+from actorq.node.messages import BeginEpoch, EngineCall
 from actorq.slot.line import LineView, Remains
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable
     from pathlib import Path
 
-__all__ = ["FoundLine", "read_lines"]
+    from actorq.node.ledger import Ledger
+
+__all__ = ["FoundLine", "StoreSteps", "read_lines", "recover", "wait_through", "write_down"]
 
 log = get_logger(__name__)
 
@@ -52,3 +56,42 @@ def read_lines(folder: Path, fence: int) -> list[FoundLine]:
         time.sleep(RECALL_WAIT_S)
     # Whether it lives comes first: a slot that dies after the look is found dead by its pidfd, and read again then.
     return [FoundLine(view, view.is_alive(), view.remains()) for view in views]
+
+
+StoreSteps: TypeAlias = "Generator[BeginEpoch | EngineCall, Any, None]"
+"""What is to be asked of the store, one question after the other; each answer is sent back in."""
+
+
+def recover(ledger: Ledger, found: Iterable[FoundLine], now: float) -> StoreSteps:
+    """Have the ledger and the store take over what the lines say; living slots have their desks already."""
+    for each in found:
+        for report in each.remains.reports:
+            ledger.recover_report(report, now)
+    yield from write_down(ledger)  # first what ended: whatever is in the store after that hasn't
+    for each in found:
+        running = each.remains.executing
+        if running is None:
+            continue
+        task = yield EngineCall("adopt", running)
+        if each.alive:
+            ledger.adopt(ledger.slots[each.view.name], *running, task)
+        elif task is not None:
+            ledger.recover_death(task, running[1], "the end of its node", now)
+    yield from write_down(ledger)
+
+
+def write_down(ledger: Ledger) -> StoreSteps:
+    """Commit what the ledger has gathered."""
+    sealed = ledger.seal()
+    if sealed is not None:
+        ledger.committed(sealed, (yield EngineCall("commit", (sealed.transaction,))))
+
+
+def wait_through(steps: StoreSteps, ask: Callable[[BeginEpoch | EngineCall], Any]) -> None:
+    """Take steps one after the other, waiting for each answer; only where nobody else needs this thread."""
+    try:
+        step = next(steps)
+        while True:
+            step = steps.send(ask(step))
+    except StopIteration:
+        return

@@ -55,7 +55,6 @@ class Switchboard:
     def __init__(
         self,
         sockets: Sockets,
-        routes: Mapping[bytes, Route],
         *,
         on_hello: Callable[[bytes, wire.Hello], None],
         on_ended: Callable[[Peer], None],
@@ -63,9 +62,7 @@ class Switchboard:
     ) -> None:
         self.refused_frames = self.unreachable = 0
         self._sockets = sockets
-        self._routes: dict[bytes, tuple[msgspec.msgpack.Decoder[Any], Route]] = {
-            kind: (msgspec.msgpack.Decoder(route.value), route) for kind, route in routes.items()
-        }
+        self._routes: dict[bytes, tuple[msgspec.msgpack.Decoder[Any], Route]] = {}
         self._hello_decoder = msgspec.msgpack.Decoder(wire.Hello)
         self._encoder = msgspec.msgpack.Encoder()
         self._on_hello, self._on_ended, self._on_left = on_hello, on_ended, on_left
@@ -73,9 +70,10 @@ class Switchboard:
         self._watched: set[Peer] = set()
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
 
-    def open(self, home: Home, epoch: int, node: str) -> None:
+    def open(self, home: Home, epoch: int, node: str, routes: Mapping[bytes, Route]) -> None:
         """Bind a fresh path and tell the world."""
         self._home, self._epoch = home, epoch
+        self._routes = {kind: (msgspec.msgpack.Decoder(route.value), route) for kind, route in routes.items()}
         self._context = zmq.Context()
         socket = self._socket = self._context.socket(zmq.ROUTER)
         socket.linger = 0

@@ -15,7 +15,7 @@ sees the fence. Here both see each other: the slot must not keep quiet, it hands
 
 Layout: little-endian 64-bit words in the first page, then the ring. `head` and `tail` are byte counts since the start,
 so they never wrap; the place in the ring is the count modulo its size. A record is a 32-bit length and that many bytes
-of an encoded Report.
+of an encoded Report. Half-way through the first page is the name of the slot's node, zero bytes behind it.
 
 The file appears under its name only when it is complete and locked (link of a temporary file), so an unlocked line is
 that of a dead slot, never that of one which is starting.
@@ -48,6 +48,7 @@ _MAGIC, _PID, KEY, _TOKEN, _STARTED, FENCE, _HEAD, _TAIL, _FIRST, _NEXT, EXECUTE
 )
 
 WORDS_BYTES: Final = 4096  # one page, so that the ring is aligned and there is room for more words
+_NODE_AT: Final = WORDS_BYTES // 2  # in the words' page
 RING_BYTES: Final = 256 * 1024
 _FILE_BYTES: Final = WORDS_BYTES + RING_BYTES
 _LENGTH: Final = struct.Struct("<I")
@@ -100,8 +101,10 @@ class Line:
         self.next = 0  # sequence number of the next report
 
     @classmethod
-    def create(cls, path: Path, pid: int) -> Line:
+    def create(cls, path: Path, pid: int, node: str = "") -> Line:
         """Make the file, lock it for the life of this process, and let it appear under its name.
+
+        `node` is the name of the slot's node; whoever finds the line learns it without asking.
 
         Raises:
             FileExistsError: another incarnation used the name; its reports must not be overwritten.
@@ -119,6 +122,8 @@ class Line:
                 os.close(map_fd)
             line = cls(path, lock_fd, mapped)
             line.words[_PID] = pid
+            name = node.encode()[: WORDS_BYTES - _NODE_AT]
+            mapped[_NODE_AT : _NODE_AT + len(name)] = name
             line.words[_MAGIC] = MAGIC
             os.link(fresh, path)
         except BaseException:
@@ -230,6 +235,11 @@ class LineView:
     def pid(self) -> int:
         """The slot's process."""
         return self._words[_PID]
+
+    @property
+    def node(self) -> str:
+        """The name of the slot's node; empty where the slot didn't say."""
+        return self._map[_NODE_AT:WORDS_BYTES].rstrip(b"\0").decode(errors="replace")
 
     @property
     def started_at_ns(self) -> int:

@@ -63,7 +63,7 @@ def run_slot(options: SlotOptions, app: App | None) -> None:
         tasks = HookedTasks(app.tasks, hooks) if hooks else app.tasks
         # What tasks send goes to the node that runs them, also where the application names another home.
         app.use_home(home)
-    line = Line.create(home.lines / f"{options.name}.line", os.getpid())
+    line = Line.create(home.lines / f"{options.name}.line", os.getpid(), options.node)
     trace = _keep_fatal_traces(trace_path(line.path))
     session = BrokerSession(home, options.name, options.node)
     slot = Slot(line, session, TaskRunner(tasks, options.node))

@@ -1,0 +1,83 @@
+"""Takes back what a slot holds and hasn't started, when another slot is idle: `balance` decides, this applies it.
+
+Recalling is a word in shared memory and a short wait (see `slot.line`): no message, so it works on a slot in the middle of
+a long task, too. Used from the broker's loop only.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from actorq.actors.signals import Invoke
+from actorq.node.balance import PATIENCE_S, RECALL_WAIT_S, SlotLoad, plan_recalls
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from actorq.actors.timers import Timer, Timers
+    from actorq.clock import Clock
+    from actorq.node.ledger import Ledger
+    from actorq.node.peers import SlotPeer
+    from actorq.node.switchboard import Switchboard
+
+__all__ = ["Balancer"]
+
+LOOK_S: Final = 0.5  # how long a finished task may wait behind a long one before its report is fetched
+
+
+class Balancer:
+    """Looks at `slots` as often as they need it. `recalls` counts."""
+
+    def __init__(
+        self, ledger: Ledger, slots: Mapping[str, SlotPeer], switchboard: Switchboard, timers: Timers, clock: Clock
+    ) -> None:
+        self.recalls = 0
+        self._ledger, self._slots, self._switchboard = ledger, slots, switchboard
+        self._timers, self._clock = timers, clock
+        self._timer: Timer | None = None
+
+    def arm(self) -> None:
+        """Look at the slots again soon if one is idle and another has a list, else now and then while any is at work."""
+        if self._timer is not None:
+            return
+        idle = busy = lists = False
+        for peer in self._slots.values():
+            held = len(peer.desk.held)
+            idle = idle or not held
+            busy = busy or held > 0
+            lists = lists or held > 1
+        if busy:
+            self._timer = self._timers.after(PATIENCE_S if idle and lists else LOOK_S, Invoke(self._look))
+
+    def _look(self) -> None:
+        """Take what slots finished before a long task and haven't sent; recall what waits there if somebody is idle."""
+        self._timer = None
+        loads = []
+        for name, peer in self._slots.items():
+            running_s = peer.line.running_s()
+            if peer.desk.held and running_s >= PATIENCE_S:
+                self._ledger.settle_early(peer.desk, peer.line.unsettled_reports(), self._clock.now())
+            loads.append(SlotLoad(name, len(peer.desk.held), running_s, not peer.desk.closed))
+        if not self._ledger.waiting:
+            for name in plan_recalls(loads):
+                self._recall(self._slots[name])
+
+    def _recall(self, peer: SlotPeer) -> None:
+        self.recalls += 1
+        peer.desk.closed = True
+        peer.line.set_fence(next(self._ledger.tokens))
+        self._timers.after(RECALL_WAIT_S, Invoke(self._recalled, peer))
+
+    def _recalled(self, peer: SlotPeer) -> None:
+        """By now the slot has seen the fence: it keeps what it runs, the rest is dealt again."""
+        desk, line = peer.desk, peer.line
+        if self._slots.get(desk.name) is not peer or desk.retiring:
+            return
+        running = line.executing()
+        self._ledger.settle_early(desk, line.unsettled_reports(), self._clock.now())
+        if line.has_unprotected_reports(desk.reported):
+            # A report too big for the line is on its way: wait for it.
+            self._timers.after(RECALL_WAIT_S, Invoke(self._recalled, peer))
+            return
+        self._ledger.hand_back(desk, keep={running[0]} if running else ())
+        desk.closed = not self._switchboard.is_watched(peer)

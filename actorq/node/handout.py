@@ -1,0 +1,34 @@
+"""Who gets the tasks that wait: every slot that has room, the emptiest first, each its share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from actorq.messages import wire
+from actorq.node.credit import fair_share
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from actorq.node.ledger import Ledger
+    from actorq.node.peers import SlotPeer
+
+__all__ = ["hand_out"]
+
+
+def hand_out(ledger: Ledger, slots: Iterable[SlotPeer], send: Callable[[bytes, bytes, Any], bool], now: float) -> None:
+    """Lease what waits to slots and send it to them."""
+    hungry = [
+        peer
+        for peer in slots
+        if not peer.desk.closed and peer.routing_id and len(peer.desk.held) <= peer.desk.credit // 2
+    ]
+    # The emptiest first: an idle slot must not go without because a busy one was asked before it.
+    hungry.sort(key=lambda peer: len(peer.desk.held))
+    for place, peer in enumerate(hungry):
+        desk = peer.desk
+        limit = min(desk.credit - len(desk.held), fair_share(ledger.waiting, len(hungry) - place))
+        drawn = ledger.draw(desk, limit, now)
+        if drawn and not send(peer.routing_id, wire.TASKS, wire.Tasks(desk.settled, drawn)):
+            ledger.undo(desk, drawn)  # gone, and the kernel hasn't said so yet
+            desk.closed = True
