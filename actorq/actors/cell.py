@@ -8,24 +8,25 @@ whoever waits for its start or for an answer has one, and linked and monitoring 
 own loop; `kill` may come from any thread and therefore never touches sockets or timers: it leaves them to a `Reap` in the
 actor's loop. What a killed actor's code still does when it comes back is refused (`check_alive`).
 
-Tables of links and monitors are changed under the system's lock, so that linking to the dying is either early enough to be
-told or late enough to see that it is dead. Rules of links, monitors and exits: Erlang reference manual, "Processes".
+Whom an end is told to is in `fates`. Rules of exits: Erlang reference manual, "Processes".
 """
 
 from __future__ import annotations
 
 import itertools
 import threading
+import uuid
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from actorq.actors.answers import Answers
+from actorq.actors.context import fenced
+from actorq.actors.exits import END, HEAR, STOP, plan_exit, reason_after, reason_of
 from actorq.actors.outcome import (
     DEFER,
     IGNORE,
     Deferred,
     Ignored,
     Refusal,
-    Reply,
-    ReplyTo,
     Started,
     StartFailed,
     StartIgnored,
@@ -33,10 +34,10 @@ from actorq.actors.outcome import (
     give,
     give_error,
 )
-from actorq.actors.signals import Boot, Call, DownSignal, ExitSignal, LinkSignal, Reap
+from actorq.actors.signals import Boot, Call, ExitSignal, LinkSignal, Reap
 from actorq.errors import ActorDead, Exit
 from actorq.log import get_logger
-from actorq.messages.reasons import KILL, KILLED, NOPROC, NORMAL, SHUTDOWN, Crashed, as_reason, crashed, is_clean
+from actorq.messages.reasons import KILL, KILLED, NOPROC, NORMAL, SHUTDOWN, Crashed, is_clean
 
 if TYPE_CHECKING:
     from collections import deque
@@ -64,41 +65,15 @@ ENDING: Final = "ending"
 DEAD: Final = "dead"
 
 _ids = itertools.count(1)
-_monitor_ids = itertools.count(1)
+_URN_PREFIX: Final = uuid.uuid4().urn[:-12]
 
 
-class Cell:
+class Cell(Answers):
     """The mechanism behind one `Actor` object."""
 
     __slots__ = (
-        "__weakref__",
-        "actor",
-        "args",
-        "asking",
-        "booted",
-        "confirm",
-        "deferred",
-        "drain",
-        "has_drain",
-        "id",
-        "kwargs",
-        "label",
-        "links",
-        "loop",
-        "mailbox",
-        "monitoring",
-        "monitors",
-        "name",
-        "parent",
-        "pending_exits",
-        "pending_timers",
-        "reason",
-        "ref",
-        "start_error",
-        "state",
-        "stop_replies",
-        "supervised",
-        "system",
+        "__weakref__", "actor", "args", "booted", "confirm", "drain", "has_drain", "id", "kwargs", "label", "loop",
+        "mailbox", "name", "parent", "pending_timers", "reason", "ref", "start_error", "state", "supervised", "system",
         "unknown",
     )  # fmt: skip
 
@@ -107,6 +82,7 @@ class Cell:
     actor: Actor
 
     def __init__(self, system: System, loop: Loop, label: str, name: str | None, parent: Cell | None) -> None:
+        super().__init__()
         self.system, self.loop, self.name, self.parent = system, loop, name, parent
         self.id = next(_ids)
         self.label = label
@@ -118,14 +94,7 @@ class Cell:
         self.start_error: BaseException | None = None
         self.args: tuple[Any, ...] = ()
         self.kwargs: dict[str, Any] = {}
-        self.links: set[Cell] = set()
-        self.monitors: dict[int, Cell | Callable[[int, ActorRef[Any], ExitReason], None]] = {}  # who watches this one
-        self.monitoring: dict[int, Cell | None] = {}  # whom this one watches; None: it is gone, the Down is on its way
-        self.pending_exits: set[int] = set()  # ids of linked actors whose end hasn't been handled yet
         self.pending_timers: set[Timer] = set()
-        self.asking: ReplyTo | None = None  # who waits for the message that is being handled
-        self.deferred: dict[Reply, ReplyTo] = {}
-        self.stop_replies: list[ReplyTo] = []
         self.has_drain = False
         self.drain: Callable[[], None] = _nothing
         self.unknown = 0
@@ -156,7 +125,7 @@ class Cell:
             return 1
         queue = mailbox.queue
         handled = 0
-        while queue and handled < limit and self.state != DEAD:
+        while queue and handled < limit:  # the mailbox of the dead empties itself
             try:
                 envelope = queue.popleft()
             except IndexError:  # `drop_old` took it from another thread
@@ -176,6 +145,10 @@ class Cell:
     def deliver(self, envelope: Envelope[Any]) -> None:
         """Handle one message and answer it."""
         self.asking = envelope.reply_to
+        if self.state == DEAD:  # killed after the message was taken out; see `answers`
+            self.asking = None
+            self.mailbox.fail(envelope)
+            return
         try:
             answer = self.actor._handle_receive(envelope.message)  # noqa: SLF001  Pykka's open point
         except BaseException as error:  # noqa: BLE001  (K1)
@@ -187,36 +160,47 @@ class Cell:
             give(reply_to, answer)
 
     def failed(self, error: BaseException) -> None:
-        """End with what an exception means; the asker, if there is one, gets it first."""
-        asking, self.asking = self.asking, None
+        """End with what an exception means; the asker, if there is one, gets it first. Raises nothing."""
+        try:
+            self._failed(error)
+        except BaseException as second:  # noqa: BLE001  a hook or a text of the exception that fails itself
+            self.fell(second)
+
+    def _failed(self, error: BaseException) -> None:
+        asking = self.asking
         if isinstance(error, Refusal):
+            self.asking = None
             if asking is not None:
                 give_error(asking, error)
             else:
-                log.debug("refusal_unheard", actor=self.label, refusal=str(error))
+                log.debug("refusal_unheard", actor=self.label, refusal=type(error).__name__)
             return
-        reason = as_reason(error.reason) if isinstance(error, Exit) else crashed(error)
+        reason = reason_of(error)
         if asking is not None:
             give_error(asking, ActorDead(self.label, reason) if isinstance(error, Exit) else error)
+            self.asking = None
         if self.state == STARTING:
             self.start_error = error
         if isinstance(reason, Crashed) and self.state != DEAD:
             self.actor._note_failure(error)  # noqa: SLF001  Pykka's on_failure hook
         self.end(reason)
 
-    def take_reply(self) -> Reply:
-        """Return the asker of the current message, to be answered later."""
-        self.check_alive()
-        asking, self.asking = self.asking, None
-        reply = Reply(self, asking)
-        if asking is not None:
-            self.deferred[reply] = asking
-        return reply
+    def fell(self, error: BaseException) -> None:
+        """End at once where the kernel itself stumbled over this actor; `terminate` isn't asked any more."""
+        log.error("actor_fell", actor=self.label, error=type(error).__name__)
+        self.loop.drop_cell(self)
+        self.finish(Crashed(type(error).__name__))
+        self.reap()
 
     @property
     def is_dead(self) -> bool:
         """Return whether this incarnation has ended; another thread may make it true at any moment."""
         return self.state == DEAD
+
+    @property
+    def urn(self) -> str:
+        """Return what no other incarnation is called, in this process or another."""
+        return f"{_URN_PREFIX}{self.id:012x}"
 
     # -- start ---------------------------------------------------------------------------------------------------------
 
@@ -266,34 +250,33 @@ class Cell:
 
     def handle_signal(self, signal: Signal) -> None:
         """Handle one item of the signal lane."""
-        match signal:
-            case Call(function, args):
-                self.run(function, *args)
-            case Boot():
-                self._boot()
-            case Reap():
-                self.reap()
-            case LinkSignal(source, reason):
-                if source.id in self.pending_exits:
-                    self.pending_exits.discard(source.id)
-                    self._exit_requested(source, reason)
-            case ExitSignal(source, reason):
-                self._exit_requested(source, reason)
-            case DownSignal(monitor_id, source, reason):
-                if monitor_id in self.monitoring:
-                    del self.monitoring[monitor_id]
-                    self.run(self.actor.on_down, monitor_id, source, reason)
+        if isinstance(signal, Call):  # a `match` on the way of every start and end costs three times as much
+            self.run(signal.function, *signal.args)
+        elif isinstance(signal, Boot):
+            self._boot()
+        elif isinstance(signal, Reap):
+            self.reap()
+        elif isinstance(signal, ExitSignal):
+            self._exit_requested(signal.source, signal.reason)
+        elif isinstance(signal, LinkSignal):
+            if signal.source.id in self.pending_exits:
+                self.pending_exits.discard(signal.source.id)
+                self._exit_requested(signal.source, signal.reason)
+        elif signal.monitor_id in self.monitoring:
+            del self.monitoring[signal.monitor_id]
+            self.run(self.actor.on_down, signal.monitor_id, signal.source, signal.reason)
 
     def _exit_requested(self, source: ActorRef[Any] | None, reason: ExitReason) -> None:
-        """Apply Erlang's table of exit signals; `kill` never gets here, it acts at once."""
+        """Apply the table of exit signals; `kill` never gets here, it acts at once."""
         if self.state == DEAD:
             return
         from_parent = source is None or (self.parent is not None and source.id == self.parent.id)
-        if from_parent and reason != NORMAL:
-            self.run(self.actor.stop_requested, reason)  # R17, also for those that trap
-        elif self.actor.trap_exit:
+        move = plan_exit(reason, from_parent=from_parent, from_itself=source is self.ref, traps=self.actor.trap_exit)
+        if move is STOP:
+            self.run(self.actor.stop_requested, reason)
+        elif move is HEAR:
             self.run(self.actor.on_exit, source, reason)
-        elif reason != NORMAL or source is self.ref:
+        elif move is END:
             self.end(reason)
 
     def exit(self, source: Cell | None, reason: ExitReason) -> None:
@@ -303,158 +286,84 @@ class Cell:
         elif self.state != DEAD:
             self.loop.post_signal(self, ExitSignal(None if source is None else source.ref, reason))
 
-    # -- links and monitors; the tables are shared between threads ------------------------------------------------------
-
-    def link(self, other: Cell) -> None:
-        """Share fates; linking to the dead is an exit with `noproc`."""
-        with self.system.lock:
-            if other.state != DEAD:
-                self.links.add(other)
-                other.links.add(self)
-                return
-            self.pending_exits.add(other.id)
-        self.loop.post_signal(self, LinkSignal(other.ref, NOPROC))
-
-    def unlink(self, other: Cell) -> None:
-        """Part again; after this returned nothing of `other`'s end arrives."""
-        with self.system.lock:
-            self.links.discard(other)
-            other.links.discard(self)
-            self.pending_exits.discard(other.id)
-
-    def monitor(self, other: Cell) -> int:
-        """Ask to be told of `other`'s end; monitoring the dead is a Down with `noproc`."""
-        monitor_id = next(_monitor_ids)
-        with self.system.lock:
-            if other.state != DEAD:
-                self.monitoring[monitor_id] = other
-                other.monitors[monitor_id] = self
-                return monitor_id
-            self.monitoring[monitor_id] = None
-        self.loop.post_signal(self, DownSignal(monitor_id, other.ref, NOPROC))
-        return monitor_id
-
-    def demonitor(self, monitor_id: int) -> None:
-        """Take it back; after this returned no Down of it arrives. Idempotent."""
-        with self.system.lock:
-            other = self.monitoring.pop(monitor_id, None)
-            if other is not None:
-                other.monitors.pop(monitor_id, None)
-
-    def watch(self, callback: Callable[[int, ActorRef[Any], ExitReason], None]) -> int:
-        """Call `callback` in whichever thread ends this actor; at once if it is dead. For threads without a loop."""
-        monitor_id = next(_monitor_ids)
-        with self.system.lock:
-            if self.state != DEAD:
-                self.monitors[monitor_id] = callback
-                return monitor_id
-        callback(monitor_id, self.ref, self.reason)
-        return monitor_id
-
-    def unwatch(self, monitor_id: int) -> None:
-        """Take a `watch` back. Idempotent."""
-        with self.system.lock:
-            self.monitors.pop(monitor_id, None)
-
     # -- the end -------------------------------------------------------------------------------------------------------
 
     def end(self, reason: ExitReason) -> None:
         """End in good order, in the actor's own loop: close the mailbox, `terminate`, tell."""
         with self.system.lock:
-            before = self.state
-            if before in (ENDING, DEAD):
-                if before == DEAD:
-                    self.loop.post_signal(self, Reap())
+            if self.state in (ENDING, DEAD):  # one that was killed is reaped by its signal
                 return
             self.state = ENDING
             self.reason = reason
         self.mailbox.close()
         if self.booted:
             reason = self._terminate(reason)
-        # Sockets first, then the news. ZeroMQ still frees an address a moment after the close: bind fresh ones.
-        self.loop.drop_cell(self)
+        self.loop.drop_cell(self)  # before the news; ZeroMQ still frees an address a moment after the close
         self.finish(reason)
         self.reap()
 
     def _terminate(self, reason: ExitReason) -> ExitReason:
         try:
             self.actor.terminate(reason)
-        except Exit as error:
-            return as_reason(error.reason)
-        except BaseException as error:  # noqa: BLE001  (K1) the first failure stays the cause
-            failure = crashed(error)
+        except BaseException as error:  # noqa: BLE001  (K1)
+            failure = reason_of(error)
+            if isinstance(error, Exit) or not isinstance(failure, Crashed):
+                return failure
             if not is_clean(reason):
                 log.error("terminate_failed", actor=self.label, reason=str(failure), traceback=failure.traceback_text)
-                return reason
-            return failure
+            return reason_after(reason, failure)
         return reason
 
     def kill(self) -> None:
-        """End at once, from any thread; none of the actor's own code is asked."""
-        if self.finish(KILLED):
-            self.loop.post_signal(self, Reap())
+        """End at once, from any thread, and fence what its code still does; none of its own code is asked."""
+        if self.finish(KILLED, fence=True):
             self.system.killed(self)
+            self.loop.post_signal(self, Reap())
+            if not self.loop.is_running():  # nobody is there to reap, nor to be fenced
+                fenced.discard(self)
 
-    def finish(self, reason: ExitReason) -> bool:
+    def finish(self, reason: ExitReason, *, fence: bool = False) -> bool:
         """Become DEAD and tell everybody; return whether it was this call that did it."""
         system = self.system
         with system.lock:
             if self.state == DEAD:
                 return False
+            if fence:
+                fenced.add(self)
             self.state = DEAD
             self.reason = reason
-            links, self.links = self.links, set()
-            monitors, self.monitors = self.monitors, {}
-            for peer in links:
-                peer.links.discard(self)
-                peer.pending_exits.add(self.id)
-            for monitor_id, watched in self.monitoring.items():
-                if watched is not None:
-                    watched.monitors.pop(monitor_id, None)
-            for monitor_id, watcher in monitors.items():
-                if isinstance(watcher, Cell):
-                    watcher.monitoring[monitor_id] = None
-            self.monitoring.clear()
+            heirs = self.part_with_all()
             confirm, self.confirm = self.confirm, None
             system.forget(self)
-        self._answer_all(reason)
+        self.answer_all(reason)
         if confirm is not None:
             confirm(StartFailed(reason, self.start_error))
             self.start_error = None
         elif not self.supervised or (self.parent is not None and self.parent.state == DEAD):
             system.report_end(self, reason)
-        for peer in links:
-            peer.loop.post_signal(peer, LinkSignal(self.ref, reason))
-        for monitor_id, watcher in monitors.items():
-            if isinstance(watcher, Cell):
-                watcher.loop.post_signal(watcher, DownSignal(monitor_id, self.ref, reason))
-            else:
-                watcher(monitor_id, self.ref, reason)
+        heirs.tell(self.ref, reason)
         return True
-
-    def _answer_all(self, reason: ExitReason) -> None:
-        """Let nobody wait for this actor."""
-        self.mailbox.close()
-        dead = ActorDead(self.label, reason)
-        asking, self.asking = self.asking, None
-        if asking is not None:
-            give_error(asking, dead)
-        for reply_to in list(self.deferred.values()):
-            give_error(reply_to, dead)
-        self.deferred.clear()
-        self.ref.actor_stopped.set()
-        while self.stop_replies:
-            give(self.stop_replies.pop(), None)
 
     def reap(self) -> None:
         """Let go of what only this loop may touch. Idempotent."""
         if self.loop.thread_id != threading.get_ident():
             return
         self.loop.drop_cell(self)
+        fenced.discard(self)
+        self.system.reaped(self)
         self.drain = _nothing
         self.has_drain = False
         if not self.loop.shared:
             self.loop.stop()
+
+    def disown(self) -> None:
+        """Be dead in a process that was forked; whoever waits for an answer waits in the parent."""
+        self.state = DEAD
+        self.confirm = self.asking = None
+        self.deferred.clear()
+        self.stop_replies.clear()
+        self.mailbox.closed = True
+        self.mailbox.queue.clear()
 
     # -- what the actor may use ------------------------------------------------------------------------------------------
 
@@ -477,9 +386,7 @@ class Cell:
 
     def stop_asked(self) -> None:
         """Handle Pykka's stop message: its sender is answered when the actor is gone."""
-        asking, self.asking = self.asking, None
-        if asking is not None:
-            self.stop_replies.append(asking)
+        self.wait_for_end()
         self.actor.stop_requested(SHUTDOWN)
 
     def post_call(self, function: Callable[..., None], *args: Any) -> None:

@@ -9,13 +9,19 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from actorq.errors import WouldBlock
+from actorq.errors import Exit, WouldBlock
 
 if TYPE_CHECKING:
     from actorq.actors.cell import Cell
     from actorq.actors.loop import Loop
 
-__all__ = ["current_cell", "current_loop", "guard_blocking", "here"]
+__all__ = ["check_fence", "current_cell", "current_loop", "fenced", "guard_blocking", "here"]
+
+fenced: set[Cell] = set()
+"""Killed actors whose loops haven't taken note yet: their code may still be running (K2).
+
+Empty nearly always, so that what must be refused to them costs everybody else one look: `if fenced: check_fence()`.
+"""
 
 
 class _Here(threading.local):
@@ -34,6 +40,17 @@ def current_cell() -> Cell | None:
     """Return the actor whose code is running in this thread, or None."""
     loop = here.loop
     return None if loop is None else loop.current
+
+
+def check_fence() -> None:
+    """Do nothing unless the code that is running belongs to an actor that was killed.
+
+    Raises:
+        Exit: it does, and shall unwind, whatever it was about to do.
+    """
+    cell = current_cell()
+    if cell is not None and cell in fenced:
+        raise Exit(cell.reason)
 
 
 def guard_blocking(what: str, target: Loop | None = None) -> None:

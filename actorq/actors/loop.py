@@ -10,14 +10,12 @@ Why a wake-up can't be lost, with a poster P and the loop L (steps of different 
 
 If P reads False, L has not yet looked, and will find the item. If P reads True, P writes to the eventfd.
 
-The eventfd is closed by whoever lets go of it last (`_Waker`), never by the loop: a late poster would otherwise write
-into a descriptor that belongs to somebody else by now. A shared loop is level with its actors: no item of one actor may
+A shared loop is level with its actors: no item of one actor may
 take the turn of all others, so every batch is bounded.
 """
 
 from __future__ import annotations
 
-import contextlib
 import heapq
 import itertools
 import os
@@ -29,7 +27,8 @@ from typing import TYPE_CHECKING, Final
 import zmq
 from pykka._envelope import Envelope
 
-from actorq.actors.context import here
+from actorq.actors.context import fenced, here
+from actorq.actors.waker import Waker
 from actorq.clock import SYSTEM_CLOCK
 from actorq.log import get_logger
 
@@ -52,21 +51,10 @@ DRAIN_ITEMS: Final = 256  # handled items after which `on_drained` doesn't wait 
 DRAIN_S: Final = 0.005  # the same as time
 IDLE_S: Final = 1.0  # longest sleep; a net under the wake-up protocol, and a beat for the watchdog
 FAKE_CLOCK_IDLE_S: Final = 0.005  # a fake clock moves without waking anybody
+EXIT_FORKED: Final = 70  # EX_SOFTWARE
 COMPACT_TIMERS: Final = 64  # cancelled timers that may lie in the heap before it is worth sweeping
 
 _sequence = itertools.count()
-
-
-class _Waker:
-    """The eventfd; closed when the last reference is gone."""
-
-    __slots__ = ("fd",)
-
-    def __init__(self) -> None:
-        self.fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-
-    def __del__(self) -> None:
-        os.close(self.fd)
 
 
 class Loop:
@@ -82,13 +70,14 @@ class Loop:
         self.stopped = False
         self.beat = time.monotonic()
         self.thread_id = 0
+        self._pid = os.getpid()
         self.thread: threading.Thread | None = None
         self.drained: dict[Cell, int] = {}  # actors with `on_drained` -> items handled since it was called
         self.on_close: Callable[[Loop], None] | None = None
         self._drain_since = 0.0
         self._timers: list[tuple[float, int, Timer]] = []
         self._cancelled = 0
-        self._waker: _Waker | None = _Waker()
+        self._waker: Waker | None = Waker()
         self._poller = zmq.Poller()
         self._poller.register(self._waker.fd, zmq.POLLIN)
         self._idle_s = IDLE_S if clock is SYSTEM_CLOCK else FAKE_CLOCK_IDLE_S
@@ -112,18 +101,25 @@ class Loop:
         if waker is not None:
             # No bytecode between these two lines lets a signal handler (KeyboardInterrupt) in.
             self.sleeping = False
-            os.eventfd_write(waker.fd, 1)
+            waker.write()
 
     def stop(self) -> None:
         """Make the loop end after the item it is at."""
         self.stopped = True
         waker = self._waker
         if waker is not None:
-            os.eventfd_write(waker.fd, 1)
+            waker.write()
 
     def release(self) -> None:
         """Let go of the eventfd of a loop that was never started."""
         self._waker = None
+
+    def disown(self) -> None:
+        """Be the loop of a process that was forked: its thread, if that is the one that did, ends when it comes back."""
+        self.stopped = True
+        self.sleeping = False
+        self.signals.clear()
+        self.ready.clear()
 
     def is_running(self) -> bool:
         """Return whether its thread exists; true a little longer than it does anything."""
@@ -186,10 +182,19 @@ class Loop:
         self.thread_id = threading.get_ident()
         try:
             while not self.stopped:
-                self._turn()
+                try:
+                    self._turn()
+                except BaseException as error:
+                    cell, self.current = self.current, None
+                    if cell is None:
+                        raise
+                    cell.fell(error)
         except BaseException:
             log.exception("loop_failed", loop=self.name)
         finally:
+            if os.getpid() != self._pid:
+                # An actor's code forked and came back here in the child, which has no business with the parent's actors.
+                os._exit(EXIT_FORKED)
             self._close()
 
     def _turn(self) -> None:
@@ -233,6 +238,7 @@ class Loop:
                 self.current = cell
                 cell.handle_signal(signal)
                 self.current = None
+                self.beat = time.monotonic()
                 budget -= 1
             elif ready:
                 cell = ready.popleft()
@@ -261,6 +267,8 @@ class Loop:
                 timer.due = next_due if next_due > now else now + timer.interval_s
                 self.add_timer(timer)
             cell.run(cell.deliver, Envelope(timer.message))
+            if self.signals:
+                self._run_signals()
             timers = self._timers  # a cancellation or an end may have swept the heap
 
     def _sleep(self) -> None:
@@ -331,12 +339,12 @@ class Loop:
             self.current = cell
             cell.handle_signal(signal)
             self.current = None
+            self.beat = time.monotonic()
 
     def _acknowledge_wake(self) -> None:
         waker = self._waker
-        if waker is not None:
-            with contextlib.suppress(BlockingIOError):
-                os.eventfd_read(waker.fd)
+        if waker is not None and not waker.acknowledge():
+            self._purge_closed()
 
     def _purge_closed(self) -> None:
         """Forget sockets and descriptors that an actor closed without removing them; the poller would spin on them."""
@@ -345,6 +353,12 @@ class Loop:
                 source = self.remove_source(pollable)
                 if source is not None:
                     log.warning("closed_socket_removed", actor=source.cell.label, loop=self.name)
+        if self._waker is not None and _is_closed(self._waker.fd):
+            log.error("wake_up_restored", loop=self.name)
+            self._poller.unregister(self._waker.fd)
+            self._waker.abandon()
+            self._waker = Waker()
+            self._poller.register(self._waker.fd, zmq.POLLIN)
 
     def _close(self) -> None:
         """Close what is left, and end the actors that were still here; nothing runs any more."""
@@ -355,6 +369,8 @@ class Loop:
             source.dispose()
         self._timers.clear()
         self.drained.clear()
+        for cell in [cell for cell in list(fenced) if cell.loop is self]:
+            fenced.discard(cell)
         self._waker = None
         self.sleeping = False
         here.loop = None

@@ -62,11 +62,17 @@ class Mailbox:
         queue = self.queue
         if len(queue) >= self.capacity and not self._make_room(envelope):
             return
-        queue.append(envelope)
-        if self.closed:
-            self.fail_all()
-        elif not self.scheduled:
-            self._schedule()
+        try:
+            queue.append(envelope)
+        finally:  # a signal handler (KeyboardInterrupt) comes after a call: it must not leave a message that nobody knows
+            if self.closed:
+                self.fail_all()
+            elif not self.scheduled:
+                self.scheduled = True
+                loop = self.loop
+                loop.ready.append(self.cell)
+                if loop.sleeping:
+                    loop.wake()
 
     def put_unbounded(self, envelope: Envelope[Any]) -> None:
         """Add what the actor itself asked for (an answer); bounded by what it asked."""
@@ -74,14 +80,11 @@ class Mailbox:
         if self.closed:
             self.fail_all()
         elif not self.scheduled:
-            self._schedule()
-
-    def _schedule(self) -> None:
-        self.scheduled = True
-        loop = self.loop
-        loop.ready.append(self.cell)
-        if loop.sleeping:
-            loop.wake()
+            self.scheduled = True
+            loop = self.loop
+            loop.ready.append(self.cell)
+            if loop.sleeping:
+                loop.wake()
 
     def get(self) -> Envelope[Any]:
         """Refuse: the loop takes messages, nobody else does."""
@@ -107,9 +110,10 @@ class Mailbox:
                 envelope = queue.popleft()
             except IndexError:
                 return
-            self._fail(envelope)
+            self.fail(envelope)
 
-    def _fail(self, envelope: Envelope[Any]) -> None:
+    def fail(self, envelope: Envelope[Any]) -> None:
+        """Answer one message that nobody will handle."""
         cell = self.cell
         if isinstance(envelope.message, Invoke):
             return  # an answer to an ask of this actor; nobody misses it

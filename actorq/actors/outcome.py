@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 from actorq.errors import ActorError
 
 if TYPE_CHECKING:
-    from actorq.actors.cell import Cell
+    from actorq.actors.answers import Answers
     from actorq.messages.reasons import ExitReason
 
 __all__ = [
@@ -111,7 +111,7 @@ class Reply:
 
     __slots__ = ("_cell", "_reply_to")
 
-    def __init__(self, cell: Cell, reply_to: ReplyTo | None) -> None:
+    def __init__(self, cell: Answers, reply_to: ReplyTo | None) -> None:
         self._cell, self._reply_to = cell, reply_to
 
     def set(self, value: Any = None) -> None:

@@ -7,12 +7,13 @@ Pykka's users know it; inside an actor it becomes a counted dead letter, because
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import pykka
 from pykka._envelope import Envelope
 
-from actorq.actors.context import guard_blocking, here
+from actorq.actors.context import check_fence, fenced, guard_blocking, here
 from actorq.actors.future import ASK_TIMEOUT_S, Future
 from actorq.actors.outcome import Outcome
 from actorq.actors.signals import Invoke
@@ -20,6 +21,7 @@ from actorq.errors import ActorDead, AskTimeout, MailboxFull
 from actorq.messages.reasons import NOPROC
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable
 
     from actorq.actors.actor import Actor
@@ -38,7 +40,10 @@ class ActorRef(pykka.ActorRef[A]):
     actor_inbox: Mailbox
 
     def __init__(self, actor: A, cell: Cell) -> None:
-        super().__init__(actor)
+        # What Pykka's own `__init__` would set, except what is a property here.
+        self._actor_weakref = weakref.ref(actor)
+        self.actor_class = type(actor)
+        self.actor_inbox = cell.mailbox
         self.cell = cell
         self.id = cell.id
         self.name = cell.name
@@ -55,6 +60,16 @@ class ActorRef(pykka.ActorRef[A]):
     def __hash__(self) -> int:
         return hash(self.id)
 
+    @property
+    def actor_urn(self) -> str:  # type: ignore[override]
+        """A text that no other incarnation has; Pykka's."""
+        return self.cell.urn
+
+    @property
+    def actor_stopped(self) -> threading.Event:  # type: ignore[override]
+        """An event that is set when this incarnation has ended; Pykka's."""
+        return self.cell.stopped()
+
     def target(self) -> Cell:
         """Return the incarnation this ref means."""
         return self.cell
@@ -70,6 +85,8 @@ class ActorRef(pykka.ActorRef[A]):
             ActorDead: it has ended; only in a thread that isn't an actor's, elsewhere it is a dead letter.
             MailboxFull: its mailbox is at its bound and rejects.
         """
+        if fenced:
+            check_fence()
         mailbox = self.actor_inbox
         if mailbox.closed and here.loop is None:
             self.cell.system.dead_letters.add(self.cell.label, message, self.cell.reason)
@@ -84,6 +101,8 @@ class ActorRef(pykka.ActorRef[A]):
             AskTimeout: no answer in time.
             WouldBlock: waiting here would stop other actors; nothing was sent.
         """
+        if fenced:
+            check_fence()
         cell = self.cell
         if block and here.loop is not None:
             guard_blocking(f"ask() of {cell.label}", cell.loop)
@@ -142,6 +161,8 @@ class NameRef:
         Raises:
             MailboxFull: its mailbox is at its bound and rejects.
         """
+        if fenced:
+            check_fence()
         ref = self.resolve()
         if ref is None:
             self.system.dead_letters.add(self.name, message, NOPROC)
@@ -150,6 +171,8 @@ class NameRef:
 
     def ask(self, message: Any, *, block: bool = True, timeout: float | None = None) -> Any:
         """Ask whoever bears the name now; ActorDead at once where nobody does. Otherwise as `ActorRef.ask`."""
+        if fenced:
+            check_fence()
         ref = self.resolve()
         if ref is not None:
             return ref.ask(message, block=block, timeout=timeout)
@@ -213,6 +236,7 @@ class _Answer:
 
 def ask_then(asker: Cell, ref: AnyRef, message: Any, timeout_s: float, callback: Callable[[Outcome], None]) -> None:
     """Ask on behalf of the actor `asker`, in its context; see `Actor.ask_then`."""
+    asker.check_alive()
     answer = _Answer(asker, callback)
     answer.arm(str(ref), timeout_s)
     found = ref.resolve()

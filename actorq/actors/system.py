@@ -14,15 +14,17 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from actorq.actors.actor import Actor
 from actorq.actors.cell import Cell
-from actorq.actors.context import current_cell, guard_blocking
+from actorq.actors.context import check_fence, current_cell, fenced, guard_blocking, here
 from actorq.actors.dead_letters import DeadLetters
+from actorq.actors.forking import systems
 from actorq.actors.loop import Loop
 from actorq.actors.mailbox import Mailbox
 from actorq.actors.outcome import StartFailed, StartOutcome
 from actorq.actors.ref import ActorRef, NameRef
 from actorq.actors.signals import Boot
+from actorq.actors.stopping import StopChain
 from actorq.clock import SYSTEM_CLOCK
-from actorq.errors import ActorDead, AlreadyStarted, AskTimeout, Exit
+from actorq.errors import ActorDead, ActorError, AlreadyStarted, AskTimeout, Exit
 from actorq.log import get_logger
 from actorq.messages.reasons import NOPROC, SHUTDOWN, Crashed, crashed
 
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from actorq.clock import Clock
     from actorq.messages.reasons import ExitReason
 
-__all__ = ["ActorInfo", "System"]
+__all__ = ["ActorInfo", "System", "Zombie"]
 
 log = get_logger(__name__)
 
@@ -58,12 +60,23 @@ class ActorInfo:
     unknown: int
 
 
+@dataclass(frozen=True, slots=True)
+class Zombie:
+    """An actor that was killed `for_s` seconds ago and whose code goes on; on a `shared` loop it stops its neighbours."""
+
+    label: str
+    for_s: float
+    shared: bool
+
+
 class System:
     """Spawns, names and ends actors. Every method may be called from any thread unless it says otherwise."""
 
     def __init__(self, name: str = "actorq", *, clock: Clock = SYSTEM_CLOCK) -> None:
         self.name, self.clock = name, clock
-        self.lock = threading.Lock()  # guards names, cells, loops, and every cell's links, monitors and state
+        # Guards names, cells, loops, and every cell's links, monitors and state. Reentrant, because the garbage collector may
+        # run somebody's `__del__` at any allocation under it.
+        self.lock = threading.RLock()
         self.dead_letters = DeadLetters(clock)
         self._names: dict[str, Cell] = {}
         self._cells: dict[int, Cell] = {}
@@ -71,8 +84,9 @@ class System:
         self._last_steps: set[Loop] = set()  # closed, but their threads may still be on the way out
         self._shared: Loop | None = None
         self._closing = False
-        self._killed: dict[Cell, float] = {}  # pinned, killed, thread not back yet -> monotonic time of the kill
+        self._killed: dict[Cell, float] = {}  # killed, thread not back from its code yet -> monotonic time of the kill
         self.nobody = self._make_nobody()
+        systems.add(self)
 
     # -- spawning ------------------------------------------------------------------------------------------------------
 
@@ -100,17 +114,18 @@ class System:
         parent_cell = current_cell() if parent is None else parent.cell
         if link and parent_cell is None:
             raise ValueError(f"expected a parent to link {actor_class.__name__} to, got a call from outside any actor")
-        done = threading.Event()
+        done = threading.Lock()  # as in `Future`: half the price of an Event
+        done.acquire()
         outcomes: list[StartOutcome] = []
 
         def confirm(outcome: StartOutcome) -> None:
             outcomes.append(outcome)
-            done.set()
+            done.release()
 
         cell = self.start_actor(
             actor_class, args, kwargs, name=name, parent=parent_cell if link or parent else None, confirm=confirm
         )
-        if not done.wait(start_timeout_s):
+        if not done.acquire(timeout=start_timeout_s):
             cell.kill()
             raise AskTimeout(f"the start of {cell.label}", start_timeout_s)
         match outcomes[0]:
@@ -137,6 +152,8 @@ class System:
             AlreadyStarted: the name is taken.
             ActorDead: the parent, or the system, is at its end.
         """
+        if fenced:
+            check_fence()
         if name is not None and name in self._names:
             raise AlreadyStarted(name, self.whereis(name))
         loop = self._loop_for(actor_class)
@@ -148,16 +165,22 @@ class System:
         assert isinstance(mailbox, Mailbox)
         mailbox.attach(cell, loop, actor_class.capacity, actor_class.on_full)
         cell.actor, cell.mailbox = actor, mailbox
-        cell.ref = ActorRef(actor, cell)
-        actor._actor_ref = cell.ref  # noqa: SLF001  Pykka has made one of its own
+        cell.ref = actor._actor_ref = ActorRef(actor, cell)  # noqa: SLF001  Pykka's place for it
         if actor_class.on_drained is not Actor.on_drained:
             cell.has_drain, cell.drain = True, actor.on_drained
-        self._register(cell)
+        try:
+            self._register(cell)
+        except ActorError:
+            if not loop.shared:
+                loop.release()
+            raise
         try:
             actor._start_actor_loop()  # noqa: SLF001  Pykka's open point
         except RuntimeError as error:  # the machine gives no more threads
             cell.start_error = error
             cell.finish(crashed(error))
+            self._loop_closed(loop)
+            loop.release()
             return cell
         loop.post_signal(cell, Boot())
         return cell
@@ -166,6 +189,8 @@ class System:
         with self.lock:
             if self._closing:
                 raise ActorDead(f"system {self.name}", SHUTDOWN)
+            if cell.loop.stopped:  # it failed since it was chosen; its actors have been seen off already
+                raise ActorDead(f"loop {cell.loop.name}", NOPROC)
             if cell.name is not None:
                 if cell.name in self._names:
                     raise AlreadyStarted(cell.name, self._names[cell.name].ref)
@@ -202,7 +227,8 @@ class System:
         mailbox = actor.actor_inbox
         assert isinstance(mailbox, Mailbox)
         mailbox.attach(cell, loop, 1, "reject")
-        cell.actor, cell.mailbox, cell.ref = actor, mailbox, ActorRef(actor, cell)
+        cell.actor, cell.mailbox = actor, mailbox
+        cell.ref = ActorRef(actor, cell)
         cell.supervised = True  # nobody's end is no event
         cell.finish(NOPROC)
         loop.release()
@@ -230,21 +256,25 @@ class System:
         with self.lock:
             return list(self._loops)
 
-    def zombies(self, grace_s: float = 0.0) -> list[tuple[str, float]]:
-        """Return pinned actors killed more than `grace_s` ago whose threads aren't back: (label, seconds since)."""
+    def zombies(self, grace_s: float = 0.0) -> list[Zombie]:
+        """Return actors killed more than `grace_s` ago from whose code the thread hasn't come back."""
         now = time.monotonic()
         with self.lock:
             killed = list(self._killed.items())
-        return [(cell.label, now - since) for cell, since in killed if now - since >= grace_s]
+        return [Zombie(cell.label, now - since, cell.loop.shared) for cell, since in killed if now - since >= grace_s]
 
     # -- ending --------------------------------------------------------------------------------------------------------
 
     def exit(self, ref: ActorRef[Any], reason: ExitReason = SHUTDOWN) -> None:
         """Send an exit signal in the system's name, which counts as the parent's; KILL acts before this returns."""
+        if fenced:
+            check_fence()
         ref.cell.exit(None, reason)
 
     def kill(self, ref: ActorRef[Any]) -> None:
         """End an actor at once and fence its incarnation; what it still does counts for nothing."""
+        if fenced:
+            check_fence()
         ref.cell.kill()
 
     def wait_down(self, ref: ActorRef[Any], timeout_s: float = 5.0) -> ExitReason | None:
@@ -261,13 +291,17 @@ class System:
         """End every actor, roots in reverse order of their start, and join every loop. Idempotent.
 
         After `timeout_s` what still lives is killed. A thread that is stuck in an actor's code is reported and left.
+
+        Raises:
+            WouldBlock: called by an actor of this system, which would wait for its own end, or in a shared loop.
         """
-        guard_blocking(f"shutdown() of {self.name}")
+        loop = here.loop
+        guard_blocking(f"shutdown() of {self.name}", loop if loop in self._loops else None)
         deadline = time.monotonic() + timeout_s
         with self.lock:
             self._closing = True
             roots = [cell for cell in self._cells.values() if cell.parent is None]
-        chain = _StopChain(roots)
+        chain = StopChain(roots)
         if not chain.run(deadline):
             log.warning("actor_ignored_stop", actor=str(chain.current), waited_s=timeout_s)
         with self.lock:
@@ -299,16 +333,34 @@ class System:
         self._cells.pop(cell.id, None)
 
     def killed(self, cell: Cell) -> None:
-        """Take note that a pinned actor's thread still has to come back."""
-        if not cell.loop.shared:
+        """Take note that a thread still has to come back from the code of a killed actor."""
+        loop = cell.loop
+        with self.lock:
+            if loop in self._loops and (not loop.shared or loop.current is cell):
+                self._killed[cell] = time.monotonic()
+
+    def reaped(self, cell: Cell) -> None:
+        """Take note that the thread is back; that of a pinned actor when it has ended."""
+        if self._killed and cell.loop.shared:
             with self.lock:
-                if cell.loop in self._loops:
-                    self._killed[cell] = time.monotonic()
+                self._killed.pop(cell, None)
 
     def report_end(self, cell: Cell, reason: ExitReason) -> None:
         """Log the crash of an actor that has no supervisor to do it."""
         if isinstance(reason, Crashed):
             log.error("actor_crashed", actor=cell.label, reason=str(reason), traceback=reason.traceback_text)
+
+    def forked(self) -> None:
+        """Be the system of a process that was forked: everything is dead, and nobody is told."""
+        self.lock = threading.RLock()  # whoever held the old one doesn't exist here
+        self._closing = True
+        for cell in self._cells.values():
+            cell.disown()
+        for loop in (*self._loops, *self._last_steps):
+            loop.disown()
+        for table in (self._cells, self._names, self._loops, self._last_steps, self._killed):
+            table.clear()
+        self._shared = None
 
     def _loop_closed(self, loop: Loop) -> None:
         """Forget a loop whose thread ends; whoever still lived on it is dead now."""
@@ -322,38 +374,6 @@ class System:
                 del self._killed[cell]
         for cell in left:
             cell.finish(Crashed("LoopFailed", f"the loop {loop.name!r} ended"))
-
-
-class _StopChain:
-    """Stops actors one after the other, the last one first; each end sets off the next, in the thread where it happens."""
-
-    def __init__(self, cells: list[Cell]) -> None:
-        self._left = cells
-        self._done = threading.Event()
-        self._step = threading.Lock()
-        self.current: ActorRef[Any] | None = None
-
-    def run(self, deadline: float) -> bool:
-        """Return whether all had ended by `deadline`; then the rest is left alone."""
-        self._next()
-        ended = self._done.wait(max(0.0, deadline - time.monotonic()))
-        if not ended:
-            with self._step:
-                self._left.clear()
-        return ended
-
-    def _next(self, *_: object) -> None:
-        while True:
-            with self._step:
-                cell = self._left.pop() if self._left else None
-            if cell is None:
-                self._done.set()
-                return
-            if not cell.is_dead:
-                self.current = cell.ref
-                cell.watch(self._next)  # at once, if it has died since
-                cell.exit(None, SHUTDOWN)
-                return
 
 
 def _describe(cell: Cell) -> ActorInfo:

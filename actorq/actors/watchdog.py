@@ -1,9 +1,10 @@
 """Watching the beats of loops from outside (K2, K3).
 
 A thread of its own, because whatever it watches may be stuck. A loop that has been at one item for `warn_s` is logged with
-its stack, once; after `limit_s`, or when more than `zombie_limit` killed actors haven't given their threads back, nothing
-inside the process can help: `on_stuck` is called once with the reason, and the node is expected to exit for its outer
-supervisor to restart it. Sleeping loops have no beat and are well.
+its stack, once per stall. A killed actor from whose code the thread isn't back after `grace_s` is a zombie. Nothing inside
+the process can help a loop that is stuck for `limit_s`, more than `zombie_limit` zombies, or a single one on a shared loop,
+where it stops all others: `on_stuck` is called once with the reason, and the node is expected to exit for its outer
+supervisor to restart it. Sleeping loops have no beat and are well; busy ones beat between two items.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import threading
 import traceback
 from typing import TYPE_CHECKING, Final
 
+from actorq.actors.signals import Reap
 from actorq.log import get_logger
 
 if TYPE_CHECKING:
@@ -38,10 +40,12 @@ class Watchdog:
         *,
         warn_s: float = 1.0,
         limit_s: float = 10.0,
+        grace_s: float = 1.0,
         zombie_limit: int = 3,
     ) -> None:
         self._system, self._on_stuck = system, on_stuck
-        self._warn_s, self._limit_s, self._zombie_limit = warn_s, limit_s, zombie_limit
+        self._warn_s, self._limit_s = warn_s, limit_s
+        self._grace_s, self._zombie_limit = grace_s, zombie_limit
         self._warned: set[Loop] = set()
         self._reported = False
         self._stopped = threading.Event()
@@ -58,17 +62,28 @@ class Watchdog:
 
     def look(self) -> None:
         """Look once."""
-        stuck = {loop: stuck_s for loop in self._system.loops() if (stuck_s := loop.stuck_for_s()) >= self._warn_s}
+        system = self._system
+        loops = {loop: loop.stuck_for_s() for loop in system.loops()}
+        stuck = {loop: stuck_s for loop, stuck_s in loops.items() if stuck_s >= self._warn_s}
         self._warned &= stuck.keys()
-        for loop, stuck_s in stuck.items():
-            if loop not in self._warned:
+        for loop, stuck_s in loops.items():
+            if stuck_s and not loop.signals:
+                # A signal overtakes the mailbox: a loop that is merely busy gets to it, and beats, after the item it is at.
+                loop.post_signal(system.nobody, Reap())
+            if loop in stuck and loop not in self._warned:
                 self._warned.add(loop)
                 log.warning("loop_stuck", loop=loop.name, stuck_for_s=round(stuck_s, 1), stack=_stack_of(loop))
             if stuck_s >= self._limit_s:
                 self._report(f"the loop {loop.name!r} has been at one item for {stuck_s:.1f} s")
-        zombies = self._system.zombies(self._warn_s)
+        self._look_for_zombies()
+
+    def _look_for_zombies(self) -> None:
+        zombies = self._system.zombies(self._grace_s)
+        for zombie in zombies:
+            if zombie.shared:
+                self._report(f"{zombie.label} was killed {zombie.for_s:.1f} s ago and still holds the shared loop")
         if len(zombies) > self._zombie_limit:
-            names = ", ".join(label for label, _ in zombies)
+            names = ", ".join(zombie.label for zombie in zombies)
             self._report(f"{len(zombies)} killed actors haven't given their threads back: {names}")
 
     def _report(self, reason: str) -> None:

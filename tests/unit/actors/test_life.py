@@ -258,7 +258,7 @@ def test_a_killed_actor_is_dead_at_once_and_its_code_is_fenced(system):
     system.kill(ref)
     assert not ref.is_alive()
     assert system.whereis("stuck") is None
-    assert [label for label, _ in system.zombies()] == [str(ref)]
+    assert [zombie.label for zombie in system.zombies()] == [str(ref)]
     gate.set()
     wait_until(lambda: not system.zombies(), what="the thread to come back")
     assert after == [KILLED]

@@ -60,9 +60,9 @@ def test_too_many_zombies_are_reported_by_name(gate):
     reasons: list[str] = []
     for _ in range(2):
         system.kill(hang(system, gate))
-    Watchdog(system, reasons.append, warn_s=0.0, limit_s=60.0, zombie_limit=2).look()
+    Watchdog(system, reasons.append, warn_s=60.0, grace_s=0.0, limit_s=60.0, zombie_limit=2).look()
     assert reasons == []
-    Watchdog(system, reasons.append, warn_s=0.0, limit_s=60.0, zombie_limit=1).look()
+    Watchdog(system, reasons.append, warn_s=60.0, grace_s=0.0, limit_s=60.0, zombie_limit=1).look()
     assert reasons[0].startswith("2 killed actors haven't given their threads back: Stuck#")
     gate.set()
     wait_until(lambda: not system.zombies())
