@@ -1,7 +1,7 @@
 """Starts a node, waits for signals, and ends it in order.
 
-The zygote is started first of all and imports the application while this process imports the rest of actorq: the node
-itself never imports it. Signals, as Celery's users know them:
+The zygote is started first of all and imports the application while this process imports the rest of actorq. The node itself
+imports it only where the application's own plugins have components or control commands: those live in the node. Signals, as Celery's users know them:
 
 - TERM, HUP, first INT: no new tasks; those that run get `drain_timeout_s`; the rest is handed back.
 - second INT, QUIT: slots are killed; what they ran is delivered again, later or elsewhere.
@@ -20,19 +20,23 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from actorq.app import load_app
 from actorq.config import Settings, load_settings
 from actorq.errors import ConfigError
 from actorq.log import get_logger
+from actorq.plugins.entry_points import scan_entry_points
+from actorq.plugins.finding import load_plugins
 from actorq.slot.orders import AppFailed, AppInfo, AppReady
 from actorq.slot.zygote_process import ZygoteLost, ZygoteProcess
 from actorq.transport.paths import Home, find_home
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from actorq.node.node import Node
+    from actorq.plugins import Plugin
 
-__all__ = ["NodeOptions", "run_node", "wait_for_app"]
+__all__ = ["NodeOptions", "load_node_plugins", "run_node", "wait_for_app"]
 
 log = get_logger(__name__)
 
@@ -50,6 +54,7 @@ class NodeOptions:
     home: str | None = None
     broker: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    plugins: Sequence[str] = ()  # module:object of each
 
 
 def run_node(options: NodeOptions, zygote: ZygoteProcess, say: Callable[[str], None]) -> int:
@@ -62,17 +67,20 @@ def run_node(options: NodeOptions, zygote: ZygoteProcess, say: Callable[[str], N
         # Imported while the zygote imports the application: on two processors, half the time to the first task.
         from actorq.node import node  # noqa: PLC0415
 
+        scan_entry_points()
         info = wait_for_app(zygote)
         settings = load_settings(info.conf).replace("command line", options.settings)
         chosen = options.home or (None if options.broker else info.home)
-        home = find_home(info.name, broker=options.broker, home=chosen).create()
+        home = find_home(info.name, broker=options.broker, home=chosen)
         name = options.name or f"node{os.getpid()}@{socket.gethostname()}"
-        running = node.Node(home, settings, info, name, zygote)
+        plugins = load_node_plugins(zygote.app, info, home, settings, options.plugins)
+        running = node.Node(home, settings, info, name, zygote, plugins=plugins)
+        home.create()
+        signals = _Signals()
+        running.start()
     except BaseException:
         zygote.close()
         raise
-    signals = _Signals()
-    running.start()
     say(_banner(running.home, settings, info, name, running.slots, is_hub=running.lock.held))
     return _serve(running, settings, signals)
 
@@ -96,6 +104,29 @@ def wait_for_app(zygote: ZygoteProcess) -> AppInfo:
                 case ZygoteLost():
                     raise ConfigError("the application ended the process that imported it")
     raise ConfigError(f"the application was not imported within {IMPORT_DEADLINE_S:g} s")
+
+
+def load_node_plugins(
+    spec: str, info: AppInfo, home: Home, settings: Settings, extra: Sequence[str] = ()
+) -> list[Plugin]:
+    """Return the plugins of a node: installed, of the command line, and, if it has some for a node, of the application.
+
+    Raises:
+        PluginError: one of them can't be used. ConfigError: the application can't be imported in this process.
+    """
+    disabled = (*settings.plugins_disable, *info.plugins_disabled)
+    if not info.node_plugins:
+        return load_plugins(None, extra, disabled)
+    try:
+        app = load_app(spec)
+        app.import_includes()
+    except ConfigError as error:
+        names = " and ".join(map(repr, info.node_plugins))
+        raise ConfigError(
+            f"the node has to import the application, because its plugins {names} have components or commands: {error}"
+        ) from error
+    app.use_home(home)  # what plugins send from here goes to this node
+    return load_plugins(app, extra, disabled)
 
 
 class _Signals:

@@ -11,19 +11,20 @@ from typing import TYPE_CHECKING, Any, Final
 from actorq.actors import System, Watchdog
 from actorq.errors import ActorqError
 from actorq.log import get_logger
-from actorq.node.components import ROOT_INTENSITY, ROOT_PERIOD_S, NodeParts, plan_node
+from actorq.node.components import ROOT_INTENSITY, ROOT_PERIOD_S, NodeParts, list_commands, plan_node
 from actorq.node.hub_lock import HubLock
 from actorq.node.roster import Roster
 from actorq.slot.process import become_subreaper
-from actorq.slot.zygote_process import ZygoteProcess
 from actorq.supervisor import Supervisor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from actorq.actors import ActorRef
     from actorq.config import Settings
+    from actorq.plugins import Plugin
     from actorq.slot.orders import AppInfo
+    from actorq.slot.zygote_process import ZygoteProcess
     from actorq.transport.paths import Home
 
 __all__ = ["Node"]
@@ -35,22 +36,52 @@ STUCK_S: Final = 90.0  # the longest wait of a component is a minute, for a stor
 
 
 class Node:
-    """One node in this process; `start` once, `stop`, then `finish`."""
+    """One node in this process; `start` once, `stop`, then `finish`.
 
-    def __init__(self, home: Home, settings: Settings, info: AppInfo, name: str, zygote: ZygoteProcess) -> None:
+    Its components are put together when it is made: what doesn't fit is refused before anything of it exists.
+    """
+
+    def __init__(
+        self,
+        home: Home,
+        settings: Settings,
+        info: AppInfo,
+        name: str,
+        zygote: ZygoteProcess,
+        *,
+        plugins: Sequence[Plugin] = (),
+    ) -> None:
+        """Keep it all and plan the tree.
+
+        Raises:
+            ConfigError: the components, or the plugins they come from, don't fit together.
+        """
         self.home, self.settings, self.info, self.name = home, settings, info, name
         self.lock = HubLock(home.lock)
         self.roster = Roster(name)
         self.slots = settings.concurrency if settings.concurrency is not None else os.cpu_count() or 1
         self.system = System(name)
-        self._app = zygote.app
-        self._zygote: ZygoteProcess | None = zygote
+        self._zygote: ZygoteProcess = zygote
+        self._has_first_zygote = True
         self._watchdog = Watchdog(self.system, self._stuck, limit_s=STUCK_S)
         self._root: ActorRef[Any] | None = None
         self._end: object = None
         self.has_ended = False
         self._was_asked = False
         self._on_end: Callable[[], None] = lambda: None
+        parts = NodeParts(
+            home=home,
+            settings=settings,
+            lock=self.lock,
+            roster=self.roster,
+            info=info,
+            node=name,
+            slots=self.slots,
+            start_zygote=self._next_zygote,
+            plugins=plugins,
+            commands=list_commands(plugins),
+        )
+        self._specs = plan_node(parts)
 
     def start(self) -> None:
         """Start the tree.
@@ -60,21 +91,10 @@ class Node:
         """
         become_subreaper()
         self.lock.acquire()  # before anything asks whether this is the hub
-        parts = NodeParts(
-            system=self.system,
-            home=self.home,
-            settings=self.settings,
-            lock=self.lock,
-            roster=self.roster,
-            info=self.info,
-            node=self.name,
-            slots=self.slots,
-            start_zygote=self._next_zygote,
-        )
         try:
             self._root = self.system.spawn(
                 Supervisor,
-                plan_node(parts),
+                self._specs,
                 strategy="dependents",
                 intensity=ROOT_INTENSITY,
                 period_s=ROOT_PERIOD_S,
@@ -93,10 +113,10 @@ class Node:
 
     def _next_zygote(self) -> ZygoteProcess:
         """Return the zygote that was started before the node, once; then new ones."""
-        first, self._zygote = self._zygote, None
-        if first is not None:
-            return first
-        fresh = ZygoteProcess(self._app)
+        if self._has_first_zygote:
+            self._has_first_zygote = False
+            return self._zygote
+        fresh = self._zygote.another()
         fresh.start()
         return fresh
 

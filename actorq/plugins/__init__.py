@@ -11,12 +11,13 @@ from actorq.plugins.parts import (
     has_node_parts,
 )
 from actorq.plugins.plugin import Plugin
-from actorq.plugins.values import AskComponent, NodeCommand, Running, Sending
+from actorq.plugins.values import AskComponent, NodeCommand, NodePart, Running, Sending
 
 __all__ = [
     "AskComponent",
     "FoundPlugin",
     "NodeCommand",
+    "NodePart",
     "Plugin",
     "Plugins",
     "Running",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from actorq.config import Settings
     from actorq.tasks.request import Request
 
-__all__ = ["AskComponent", "NodeCommand", "Running", "Sending"]
+__all__ = ["NODE_PARTS", "AskComponent", "NodeCommand", "NodePart", "Running", "Sending"]
+
+NODE_PARTS: Final = ("home", "info", "lock", "node", "roster", "settings", "slots")
 
 
 @dataclass(slots=True)
@@ -42,6 +44,17 @@ class Running:
     kwargs: dict[str, Any]
     headers: Mapping[str, Any]
     result: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class NodePart:
+    """Stands, among a component's `kwargs`, for a thing of the node that only the node has: one of `NODE_PARTS`.
+
+    "home" is a `transport.paths.Home`, "node" the node's name, "settings" a `Settings`, "slots" how many it has; "lock",
+    "info" and "roster" are what built-in components get under these names.
+    """
+
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
