@@ -29,6 +29,7 @@ Bad arguments are `ValueError` or `TypeError`, raised where they were given; con
        ├─ MailboxFull
        ├─ WouldBlock               a blocking wait inside a shared loop, or inside a task
        ├─ AlreadyStarted           the name is taken
+       ├─ NoGateway                an actor on another node, and nothing here that reaches it
        └─ Exit                     raise it to end an actor with a reason
 """
 
@@ -55,6 +56,7 @@ __all__ = [
     "Ignore",
     "MailboxFull",
     "MaxRetriesExceeded",
+    "NoGateway",
     "NotRegistered",
     "PluginError",
     "QueueFull",
@@ -277,6 +279,17 @@ class AlreadyStarted(ActorError):
     def __init__(self, name: str, ref: object = None) -> None:
         self.name, self.ref = name, ref
         super().__init__(f"the name {name!r} is taken by {ref}")
+
+
+class NoGateway(ActorError):
+    """The actor at `address` lives on another node, and this process has no gateway to reach it."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        super().__init__(
+            f"expected a gateway to reach {address}, got none in this process; put one under a supervisor: "
+            "ChildSpec('gateway', Gateway, kwargs={'folder': ...}, name='gateway') from actorq.transport.gateway"
+        )
 
 
 class Exit(ActorError):

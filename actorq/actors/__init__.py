@@ -7,11 +7,12 @@ from actorq.actors.dead_letters import DeadLetter, DeadLetters
 from actorq.actors.future import ASK_TIMEOUT_S, Future
 from actorq.actors.loop import Loop
 from actorq.actors.outcome import DEFER, IGNORE, Deferred, Ignored, Outcome, Refusal, Reply
-from actorq.actors.ref import ActorRef, AnyRef, NameRef
+from actorq.actors.ref import ActorRef, AnyRef, NameRef, RemoteRef, open_ref
 from actorq.actors.system import ActorInfo, System
 from actorq.actors.timers import Timer
 from actorq.actors.watchdog import Watchdog
-from actorq.errors import ActorDead, AlreadyStarted, AskTimeout, Exit, MailboxFull, WouldBlock
+from actorq.errors import ActorDead, AlreadyStarted, AskTimeout, Exit, MailboxFull, NoGateway, WouldBlock
+from actorq.messages.address import Address
 
 __all__ = [
     "ASK_TIMEOUT_S",
@@ -21,6 +22,7 @@ __all__ = [
     "ActorDead",
     "ActorInfo",
     "ActorRef",
+    "Address",
     "AlreadyStarted",
     "AnyRef",
     "AskTimeout",
@@ -33,12 +35,15 @@ __all__ = [
     "Loop",
     "MailboxFull",
     "NameRef",
+    "NoGateway",
     "Outcome",
     "Refusal",
+    "RemoteRef",
     "Reply",
     "System",
     "Timer",
     "Watchdog",
     "WouldBlock",
     "guard_blocking",
+    "open_ref",
 ]

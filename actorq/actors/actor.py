@@ -95,7 +95,10 @@ class Actor(pykka.Actor):
         return handler(self, message)
 
     def on_exit(self, ref: ActorRef[Any] | None, reason: ExitReason) -> None:
-        """Take note that a linked actor ended, or that somebody asks this one to end; only with `trap_exit`."""
+        """Take note that a linked actor ended, or that somebody asks this one to end; only with `trap_exit`.
+
+        `ref` is a RemoteRef if the other lives on another node; the same holds for `on_down`.
+        """
 
     def on_down(self, monitor_id: int, ref: ActorRef[Any], reason: ExitReason) -> None:
         """Take note that a monitored actor ended."""
@@ -149,14 +152,14 @@ class Actor(pykka.Actor):
         """Sockets and descriptors that are handled in this actor's loop."""
         return self._sockets
 
-    def link(self, ref: ActorRef[Any]) -> None:
-        """Share fates with another actor."""
+    def link(self, ref: AnyRef) -> None:
+        """Share fates with another actor; a name means its present incarnation."""
         self._cell.check_alive()
-        self._cell.link(ref.cell)
+        self._cell.link(ref.target())
 
-    def unlink(self, ref: ActorRef[Any]) -> None:
+    def unlink(self, ref: AnyRef) -> None:
         """Part again; nothing of the other's end arrives afterwards."""
-        self._cell.unlink(ref.cell)
+        self._cell.unlink(ref.target())
 
     def monitor(self, ref: AnyRef) -> int:
         """Ask for an `on_down` when `ref` ends; returns the id that it will carry. Stackable."""
@@ -167,10 +170,10 @@ class Actor(pykka.Actor):
         """Take a monitor back; no `on_down` of it comes afterwards. Idempotent."""
         self._cell.demonitor(monitor_id)
 
-    def exit(self, ref: ActorRef[Any], reason: ExitReason) -> None:
-        """Send an exit signal; KILL ends the other before this returns."""
+    def exit(self, ref: AnyRef, reason: ExitReason) -> None:
+        """Send an exit signal; KILL ends a local actor before this returns."""
         self._cell.check_alive()
-        ref.cell.exit(self._cell, reason)
+        ref.target().exit(self._cell, reason)
 
     def ask_then(self, ref: AnyRef, message: Any, timeout_s: float, callback: Callable[[Outcome], None]) -> None:
         """Ask without waiting: `callback(outcome)` runs in this actor's context, exactly once, within `timeout_s`."""

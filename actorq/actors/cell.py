@@ -37,6 +37,7 @@ from actorq.actors.outcome import (
 from actorq.actors.signals import Boot, Call, ExitSignal, LinkSignal, Reap
 from actorq.errors import ActorDead, Exit
 from actorq.log import get_logger
+from actorq.messages.address import Address
 from actorq.messages.reasons import KILL, KILLED, NOPROC, NORMAL, SHUTDOWN, Crashed, is_clean
 
 if TYPE_CHECKING:
@@ -193,6 +194,11 @@ class Cell(Answers):
         self.reap()
 
     @property
+    def address(self) -> Address:
+        """Return where this incarnation is."""
+        return Address(self.system.name, self.name or "", self.system.boot, self.id)
+
+    @property
     def is_dead(self) -> bool:
         """Return whether this incarnation has ended; another thread may make it true at any moment."""
         return self.state == DEAD
@@ -221,6 +227,8 @@ class Cell(Answers):
             self._ignore()
             return
         self.booted = True
+        if self.name is not None:
+            self.system.held.deliver(self)
         if result is not DEFER:
             self.confirm_start()
         if self.mailbox.queue and not self.mailbox.scheduled:

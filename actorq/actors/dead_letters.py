@@ -27,16 +27,19 @@ class DeadLetter:
 class DeadLetters:
     """Counts from any thread; a lost count under contention is worth less than a lock on the way of every message."""
 
-    __slots__ = ("_clock", "_last", "count")
+    __slots__ = ("_clock", "_last", "by_reason", "count")
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._last: deque[DeadLetter] = deque(maxlen=KEPT)
         self.count = 0
+        self.by_reason: dict[str, int] = {}  # kind of reason ("noproc", "killed", "crashed", "full", …) -> messages
 
     def add(self, target: str, message: object, reason: object) -> None:
         """Take note of one lost message."""
         self.count += 1
+        kind = reason if isinstance(reason, str) else type(reason).__name__.lower()
+        self.by_reason[kind] = self.by_reason.get(kind, 0) + 1
         self._last.append(DeadLetter(target, type(message).__name__, str(reason), self._clock.now()))
 
     def last(self) -> list[DeadLetter]:

@@ -83,31 +83,40 @@ class Fates:
             return
         with self.system.lock:
             self._check_counts()
-            if not other.is_dead:
+            late = other.is_dead
+            if late:
+                self.pending_exits.add(other.id)
+            else:
                 self.links.add(other)
                 other.links.add(self)
-                return
-            self.pending_exits.add(other.id)
+        if not late:
+            other.bond_changed(self, linked=True)
+            return
         self.loop.post_signal(self, LinkSignal(other.ref, NOPROC))  # type: ignore[arg-type]
 
     def unlink(self, other: Self) -> None:
         """Part again; after this returned nothing of `other`'s end arrives."""
         with self.system.lock:
+            was_linked = other in self.links
             self.links.discard(other)
             other.links.discard(self)
             self.pending_exits.discard(other.id)
+        if was_linked:
+            other.bond_changed(self, linked=False)
 
     def monitor(self, other: Self) -> int:
         """Ask to be told of `other`'s end; monitoring the dead is a Down with `noproc`."""
         monitor_id = next(_monitor_ids)
         with self.system.lock:
             self._check_counts()
-            if not other.is_dead:
-                self.monitoring[monitor_id] = other
+            late = other.is_dead
+            self.monitoring[monitor_id] = None if late else other
+            if not late:
                 other.monitors[monitor_id] = self
-                return monitor_id
-            self.monitoring[monitor_id] = None
-        self.loop.post_signal(self, DownSignal(monitor_id, other.ref, NOPROC))  # type: ignore[arg-type]
+        if late:
+            self.loop.post_signal(self, DownSignal(monitor_id, other.ref, NOPROC))  # type: ignore[arg-type]
+        else:
+            other.bond_changed(self)
         return monitor_id
 
     def demonitor(self, monitor_id: int) -> None:
@@ -116,6 +125,14 @@ class Fates:
             other = self.monitoring.pop(monitor_id, None)
             if other is not None:
                 other.monitors.pop(monitor_id, None)
+        if other is not None:
+            other.bond_changed(self)
+
+    def bond_changed(self, other: Fates, *, linked: bool | None = None) -> None:
+        """Take note that `other` linked or unlinked (`linked`), or else began or ended to monitor, this one.
+
+        Nothing to do, unless this one stands for an actor of another node, which has to be told.
+        """
 
     def watch(self, callback: OnEnd) -> int:
         """Call `callback` in whichever thread ends this actor; at once if it is dead. For threads without a loop."""

@@ -1,7 +1,8 @@
 """What one holds of an actor: a ref of one incarnation, or of a name.
 
 An `ActorRef` is of one incarnation: when that ends, asks fail at once with ActorDead, and a restarted actor isn't it. A
-`NameRef` looks up who bears the name at each send. A tell to a dead incarnation raises ActorDead in a plain thread, as
+`NameRef` looks up who bears the name at each send, and may wait a stated time for somebody to take it (R37). Both pickle to
+their address (`actorq://node/path`), which leads back to the same actor wherever it is opened. A tell to a dead incarnation raises ActorDead in a plain thread, as
 Pykka's users know it; inside an actor it becomes a counted dead letter, because an actor must not die of its peer's death.
 """
 
@@ -15,9 +16,11 @@ from pykka._envelope import Envelope
 
 from actorq.actors.context import check_fence, fenced, guard_blocking, here
 from actorq.actors.future import ASK_TIMEOUT_S, Future
-from actorq.actors.outcome import Outcome
+from actorq.actors.outcome import Outcome, give_error
+from actorq.actors.remote import RemoteRef, open_ref
 from actorq.actors.signals import Invoke
-from actorq.errors import ActorDead, AskTimeout, MailboxFull
+from actorq.errors import ActorDead, ActorError, AskTimeout, EncodeError, MailboxFull
+from actorq.messages.address import Address
 from actorq.messages.reasons import NOPROC
 
 if TYPE_CHECKING:
@@ -27,9 +30,10 @@ if TYPE_CHECKING:
     from actorq.actors.actor import Actor
     from actorq.actors.cell import Cell
     from actorq.actors.mailbox import Mailbox
+    from actorq.actors.outcome import ReplyTo
     from actorq.actors.system import System
 
-__all__ = ["ActorRef", "AnyRef", "NameRef", "ask_then"]
+__all__ = ["ActorRef", "AnyRef", "NameRef", "RemoteRef", "ask_then", "open_ref"]
 
 A = TypeVar("A", bound="Actor")
 
@@ -69,6 +73,24 @@ class ActorRef(pykka.ActorRef[A]):
     def actor_stopped(self) -> threading.Event:  # type: ignore[override]
         """An event that is set when this incarnation has ended; Pykka's."""
         return self.cell.stopped()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return open_ref, (str(self.address),)
+
+    def __copy__(self) -> ActorRef[A]:
+        return self
+
+    def __deepcopy__(self, memo: object) -> ActorRef[A]:
+        return self
+
+    @property
+    def address(self) -> Address:
+        """The address of this incarnation, and of no other.
+
+        Raises:
+            ValueError: the name of the system or of the actor can't be part of an address.
+        """
+        return self.cell.address
 
     def target(self) -> Cell:
         """Return the incarnation this ref means."""
@@ -117,6 +139,10 @@ class ActorRef(pykka.ActorRef[A]):
             future.set_exception((MailboxFull, error, None))
         return future.get() if block else future
 
+    def post(self, message: Any, reply_to: ReplyTo, timeout_s: float) -> None:
+        """Ask for `reply_to`, which keeps its own deadline. Raises MailboxFull."""
+        self.actor_inbox.put(Envelope(message, reply_to))  # type: ignore[arg-type]
+
     def is_alive(self) -> bool:
         """Return whether it can still be told something."""
         return not self.actor_inbox.closed
@@ -127,12 +153,12 @@ class ActorRef(pykka.ActorRef[A]):
 
 
 class NameRef:
-    """A ref of whoever bears `name` in `system` at the moment of each send."""
+    """A ref of whoever bears `name` in `system` at the moment of each send, or takes it within `wait_s` seconds of it."""
 
-    __slots__ = ("name", "system")
+    __slots__ = ("name", "system", "wait_s")
 
-    def __init__(self, system: System, name: str) -> None:
-        self.system, self.name = system, name
+    def __init__(self, system: System, name: str, wait_s: float = 0.0) -> None:
+        self.system, self.name, self.wait_s = system, name, wait_s
 
     def __repr__(self) -> str:
         return f"<NameRef {self.name}>"
@@ -145,6 +171,24 @@ class NameRef:
 
     def __hash__(self) -> int:
         return hash((self.name, id(self.system)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return open_ref, (str(self.address), self.wait_s)
+
+    def __copy__(self) -> NameRef:
+        return self
+
+    def __deepcopy__(self, memo: object) -> NameRef:
+        return self
+
+    @property
+    def address(self) -> Address:
+        """The address of the name.
+
+        Raises:
+            ValueError: the name of the system, or this one, can't be part of an address.
+        """
+        return Address(self.system.name, self.name)
 
     def resolve(self) -> ActorRef[Any] | None:
         """Return the ref of the present incarnation."""
@@ -159,10 +203,13 @@ class NameRef:
         """Send a message; to nobody it is a counted dead letter, never an error.
 
         Raises:
-            MailboxFull: its mailbox is at its bound and rejects.
+            MailboxFull: its mailbox is at its bound and rejects, or too much waits for the name.
         """
         if fenced:
             check_fence()
+        if self.wait_s:
+            self.system.held.post(self.name, message, None, self.wait_s)
+            return
         ref = self.resolve()
         if ref is None:
             self.system.dead_letters.add(self.name, message, NOPROC)
@@ -170,13 +217,36 @@ class NameRef:
             ref.actor_inbox.put(Envelope(message))
 
     def ask(self, message: Any, *, block: bool = True, timeout: float | None = None) -> Any:
-        """Ask whoever bears the name now; ActorDead at once where nobody does. Otherwise as `ActorRef.ask`."""
+        """Ask whoever bears the name now; ActorDead where nobody does for `wait_s`. Otherwise as `ActorRef.ask`."""
         if fenced:
             check_fence()
         ref = self.resolve()
+        if self.wait_s:
+            loop = None if ref is None else ref.cell.loop
+            if block:
+                guard_blocking(f"ask() of {self.name}", loop)
+            future = Future(self.name, ASK_TIMEOUT_S if timeout is None else timeout, loop)
+            try:
+                self.system.held.post(self.name, message, future, self.wait_s)
+            except MailboxFull as error:
+                if block:
+                    raise
+                future.set_exception((MailboxFull, error, None))
+            return future.get() if block else future
         if ref is not None:
             return ref.ask(message, block=block, timeout=timeout)
         return _dead(ActorDead(self.name, NOPROC), block=block)
+
+    def post(self, message: Any, reply_to: ReplyTo, timeout_s: float) -> None:
+        """Ask for `reply_to`, which keeps its own deadline. Raises MailboxFull."""
+        if self.wait_s:
+            self.system.held.post(self.name, message, reply_to, self.wait_s)
+            return
+        ref = self.resolve()
+        if ref is None:
+            give_error(reply_to, ActorDead(self.name, NOPROC))
+        else:
+            ref.post(message, reply_to, timeout_s)
 
     def proxy(self) -> Any:
         """Return a proxy of the present incarnation."""
@@ -199,7 +269,7 @@ def _dead(error: ActorDead, *, block: bool) -> Future:
     return future
 
 
-AnyRef: TypeAlias = "ActorRef[Any] | NameRef"
+AnyRef: TypeAlias = "ActorRef[Any] | NameRef | RemoteRef"
 
 
 class _Answer:
@@ -239,11 +309,7 @@ def ask_then(asker: Cell, ref: AnyRef, message: Any, timeout_s: float, callback:
     asker.check_alive()
     answer = _Answer(asker, callback)
     answer.arm(str(ref), timeout_s)
-    found = ref.resolve()
-    if found is None:
-        answer.set_exception((ActorDead, ActorDead(str(ref), NOPROC), None))
-        return
     try:
-        found.actor_inbox.put(Envelope(message, answer))  # type: ignore[arg-type]
-    except MailboxFull as error:
-        answer.set_exception((MailboxFull, error, None))
+        ref.post(message, answer, timeout_s)
+    except (ActorError, EncodeError) as error:
+        answer.set_exception((type(error), error, None))

@@ -7,6 +7,7 @@ process, but `shutdown` joins every one of them.
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from dataclasses import dataclass
@@ -17,20 +18,24 @@ from actorq.actors.cell import Cell
 from actorq.actors.context import check_fence, current_cell, fenced, guard_blocking, here
 from actorq.actors.dead_letters import DeadLetters
 from actorq.actors.forking import systems
+from actorq.actors.held import HeldMessages
 from actorq.actors.loop import Loop
 from actorq.actors.mailbox import Mailbox
 from actorq.actors.outcome import StartFailed, StartOutcome
-from actorq.actors.ref import ActorRef, NameRef
+from actorq.actors.places import announce, get_lock, withdraw
+from actorq.actors.ref import ActorRef, AnyRef, NameRef, RemoteRef
 from actorq.actors.signals import Boot
 from actorq.actors.stopping import StopChain
 from actorq.clock import SYSTEM_CLOCK
 from actorq.errors import ActorDead, ActorError, AlreadyStarted, AskTimeout, Exit
 from actorq.log import get_logger
+from actorq.messages.address import Address
 from actorq.messages.reasons import NOPROC, SHUTDOWN, Crashed, crashed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from actorq.actors.remote import Carrier
     from actorq.clock import Clock
     from actorq.messages.reasons import ExitReason
 
@@ -74,9 +79,11 @@ class System:
 
     def __init__(self, name: str = "actorq", *, clock: Clock = SYSTEM_CLOCK) -> None:
         self.name, self.clock = name, clock
+        self.boot = os.urandom(8).hex()  # of this life; part of every incarnation's address
         # Guards names, cells, loops, and every cell's links, monitors and state. Reentrant, because the garbage collector may
         # run somebody's `__del__` at any allocation under it.
-        self.lock = threading.RLock()
+        self.lock = get_lock()
+        self.carrier: Carrier | None = None  # who reaches other nodes; a gateway puts itself in place
         self.dead_letters = DeadLetters(clock)
         self._names: dict[str, Cell] = {}
         self._cells: dict[int, Cell] = {}
@@ -85,8 +92,10 @@ class System:
         self._shared: Loop | None = None
         self._closing = False
         self._killed: dict[Cell, float] = {}  # killed, thread not back from its code yet -> monotonic time of the kill
+        self.held = HeldMessages(self)
         self.nobody = self._make_nobody()
         systems.add(self)
+        announce(self)
 
     # -- spawning ------------------------------------------------------------------------------------------------------
 
@@ -222,17 +231,30 @@ class System:
 
     def _make_nobody(self) -> Cell:
         loop = Loop("nobody", shared=False, clock=self.clock)
-        cell = Cell(self, loop, "nobody", None, None)
+        cell = self._make_unlisted(loop, "nobody")
+        cell.finish(NOPROC)
+        loop.release()
+        return cell
+
+    def _make_unlisted(self, loop: Loop, label: str, name: str | None = None) -> Cell:
+        """Return a cell that nobody finds: it is in no table, and its end is no event."""
+        cell = Cell(self, loop, label, name, None)
         actor = Actor(cell)
         mailbox = actor.actor_inbox
         assert isinstance(mailbox, Mailbox)
         mailbox.attach(cell, loop, 1, "reject")
         cell.actor, cell.mailbox = actor, mailbox
-        cell.ref = ActorRef(actor, cell)
-        cell.supervised = True  # nobody's end is no event
-        cell.finish(NOPROC)
-        loop.release()
+        cell.ref = actor._actor_ref = ActorRef(actor, cell)  # noqa: SLF001  Pykka's place for it
+        cell.supervised = True
         return cell
+
+    def make_clerk(self) -> Cell:
+        """Return somebody on the shared loop who keeps time for those who have no loop.
+
+        Raises:
+            ActorDead: the system is at its end.
+        """
+        return self._make_unlisted(self._loop_for(Actor), "clerk")
 
     # -- names and views -----------------------------------------------------------------------------------------------
 
@@ -241,9 +263,48 @@ class System:
         cell = self._names.get(name)
         return None if cell is None else cell.ref
 
-    def ref(self, name: str) -> NameRef:
-        """Return a ref that looks `name` up at each send."""
-        return NameRef(self, name)
+    def find_named(self, name: str) -> Cell | None:
+        """Return the cell of the actor that has taken `name`; it may not have started yet."""
+        return self._names.get(name)
+
+    def ref(self, name: str, wait_s: float = 0.0) -> NameRef:
+        """Return a ref that looks `name` up at each send, and waits up to `wait_s` seconds for somebody to take it.
+
+        Raises:
+            ValueError: the time is negative.
+        """
+        if wait_s < 0:
+            raise ValueError(f"expected wait_s to be 0 or more seconds, got {wait_s!r}")
+        return NameRef(self, name, wait_s)
+
+    def ref_to(self, address: Address | str, wait_s: float = 0.0) -> AnyRef:
+        """Return a ref of the actor at `address`: a local one if that is this node, else one through this gateway.
+
+        Raises:
+            ValueError: that is no address.
+        """
+        if not isinstance(address, Address):
+            address = Address.parse(address)
+        if address.node == self.name:
+            return self.local_ref(address, wait_s)
+        return RemoteRef(address, self, wait_s)
+
+    def local_ref(self, address: Address, wait_s: float = 0.0) -> ActorRef[Any] | NameRef:
+        """Return a ref of the actor at an address of this node; of a dead one, if that incarnation is over."""
+        if address.is_name:
+            return NameRef(self, address.path, wait_s)
+        cell = self.find_incarnation(address)
+        if cell is None:
+            label = f"{address.path or 'actor'}#{address.id}"
+            cell = self._make_unlisted(self.nobody.loop, label, address.path or None)
+            if address.boot == self.boot:
+                cell.ref.id = cell.id = address.id
+            cell.finish(NOPROC)
+        return cell.ref
+
+    def find_incarnation(self, address: Address) -> Cell | None:
+        """Return the living actor that `address` means; None also for one of an earlier life of this node."""
+        return self._cells.get(address.id) if address.boot == self.boot else None
 
     def actors(self) -> list[ActorInfo]:
         """Return what is known of every living actor, oldest first, without asking any."""
@@ -298,6 +359,7 @@ class System:
         loop = here.loop
         guard_blocking(f"shutdown() of {self.name}", loop if loop in self._loops else None)
         deadline = time.monotonic() + timeout_s
+        withdraw(self)
         with self.lock:
             self._closing = True
             roots = [cell for cell in self._cells.values() if cell.parent is None]
@@ -308,6 +370,7 @@ class System:
             left = list(self._cells.values())
         for cell in reversed(left):
             cell.kill()
+        self.held.close()
         self._join(deadline)
 
     def _join(self, deadline: float) -> None:
@@ -354,6 +417,8 @@ class System:
         """Be the system of a process that was forked: everything is dead, and nobody is told."""
         self.lock = threading.RLock()  # whoever held the old one doesn't exist here
         self._closing = True
+        self.carrier = None
+        self.held = HeldMessages(self)
         for cell in self._cells.values():
             cell.disown()
         for loop in (*self._loops, *self._last_steps):
