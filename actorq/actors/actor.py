@@ -49,6 +49,8 @@ class Actor(pykka.Actor):
 
     pinned: ClassVar[bool] = False
     """Whether it has a loop, and so a thread, of its own."""
+    patience_s: ClassVar[float] = 0.0
+    """How much longer than others a pinned actor may be at one item before its loop counts as stuck."""
     capacity: ClassVar[int] = DEFAULT_CAPACITY
     """Messages its mailbox holds; what happens at the bound is `on_full`."""
     on_full: ClassVar[OnFull] = "reject"

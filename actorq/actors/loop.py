@@ -66,6 +66,7 @@ class Loop:
         self.signals: deque[tuple[Cell, Signal]] = deque()
         self.sources: dict[Pollable, Source] = {}
         self.current: Cell | None = None
+        self.patience_s = 0.0  # see `Actor.patience_s`
         self.sleeping = False
         self.stopped = False
         self.beat = time.monotonic()

@@ -217,7 +217,7 @@ class System:
     def _loop_for(self, actor_class: type[Actor]) -> Loop:
         if actor_class.pinned:
             loop = Loop(f"{self.name}:{actor_class.__name__}", shared=False, clock=self.clock)
-            loop.on_close = self._loop_closed
+            loop.on_close, loop.patience_s = self._loop_closed, actor_class.patience_s
             return loop
         with self.lock:
             if self._shared is None:

@@ -4,13 +4,18 @@ A thread of its own, because whatever it watches may be stuck. A loop that has b
 its stack, once per stall. A killed actor from whose code the thread isn't back after `grace_s` is a zombie. Nothing inside
 the process can help a loop that is stuck for `limit_s`, more than `zombie_limit` zombies, or a single one on a shared loop,
 where it stops all others: `on_stuck` is called once with the reason, and the node is expected to exit for its outer
-supervisor to restart it. Sleeping loops have no beat and are well; busy ones beat between two items.
+supervisor to restart it. Sleeping loops have no beat and are well; busy ones beat between two items. A pinned actor that
+has to wait for a disk says so with `patience_s`.
+
+Where the whole process stood still (SIGSTOP, a frozen container), every loop looks stuck to whoever wakes up with it: so
+what was before a gap between two looks of its own doesn't count.
 """
 
 from __future__ import annotations
 
 import sys
 import threading
+import time
 import traceback
 from typing import TYPE_CHECKING, Final
 
@@ -28,6 +33,7 @@ __all__ = ["Watchdog"]
 log = get_logger(__name__)
 
 LOOK_EVERY_S: Final = 0.5
+STOOD_STILL_S: Final = 2.0  # between two looks: nobody was running
 
 
 class Watchdog:
@@ -48,11 +54,13 @@ class Watchdog:
         self._grace_s, self._zombie_limit = grace_s, zombie_limit
         self._warned: set[Loop] = set()
         self._reported = False
+        self._looked_at = self._awake_since = time.monotonic()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._watch, name=f"{system.name}:watchdog", daemon=True)
 
     def start(self) -> None:
         """Begin to look."""
+        self._looked_at = self._awake_since = time.monotonic()
         self._thread.start()
 
     def stop(self) -> None:
@@ -63,7 +71,8 @@ class Watchdog:
     def look(self) -> None:
         """Look once."""
         system = self._system
-        loops = {loop: loop.stuck_for_s() for loop in system.loops()}
+        awake_s = self._note_look(time.monotonic())
+        loops = {loop: min(loop.stuck_for_s(), awake_s) for loop in system.loops()}
         stuck = {loop: stuck_s for loop, stuck_s in loops.items() if stuck_s >= self._warn_s}
         self._warned &= stuck.keys()
         for loop, stuck_s in loops.items():
@@ -73,7 +82,7 @@ class Watchdog:
             if loop in stuck and loop not in self._warned:
                 self._warned.add(loop)
                 log.warning("loop_stuck", loop=loop.name, stuck_for_s=round(stuck_s, 1), stack=_stack_of(loop))
-            if stuck_s >= self._limit_s:
+            if stuck_s >= self._limit_s + loop.patience_s:
                 self._report(f"the loop {loop.name!r} has been at one item for {stuck_s:.1f} s")
         self._look_for_zombies()
 
@@ -85,6 +94,14 @@ class Watchdog:
         if len(zombies) > self._zombie_limit:
             names = ", ".join(zombie.label for zombie in zombies)
             self._report(f"{len(zombies)} killed actors haven't given their threads back: {names}")
+
+    def _note_look(self, now: float) -> float:
+        """Return for how long this thread has been looking without a gap."""
+        if now - self._looked_at > STOOD_STILL_S:
+            log.warning("system_stood_still", system=self._system.name, for_s=round(now - self._looked_at, 1))
+            self._awake_since = now
+        self._looked_at = now
+        return now - self._awake_since
 
     def _report(self, reason: str) -> None:
         if not self._reported:

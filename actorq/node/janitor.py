@@ -45,7 +45,11 @@ class Janitor(Actor):
         self.ask_then(self.store, call, STORE_DEADLINE_S, self._swept)
 
     def _swept(self, outcome: Outcome) -> None:
-        dropped = outcome.get()
+        if not outcome.ok:
+            log.warning("results_not_expired", why=str(outcome.error), retry_s=INTERVAL_S)
+            self.timers.after(INTERVAL_S, _Sweep())
+            return
+        dropped = outcome.value
         if dropped:
             log.info("results_expired", count=dropped)
         # A full sweep means more are waiting: don't make them wait an interval.

@@ -32,7 +32,6 @@ __all__ = ["Node"]
 log = get_logger(__name__)
 
 STOP_DEADLINE_S: Final = 10.0
-STUCK_S: Final = 90.0  # the longest wait of a component is a minute, for a store that recovers
 
 
 class Node:
@@ -63,7 +62,7 @@ class Node:
         self.system = System(name)
         self._zygote: ZygoteProcess = zygote
         self._has_first_zygote = True
-        self._watchdog = Watchdog(self.system, self._stuck, limit_s=STUCK_S)
+        self._watchdog = Watchdog(self.system, self._stuck)
         self._root: ActorRef[Any] | None = None
         self._end: object = None
         self.has_ended = False

@@ -1,4 +1,4 @@
-"""The durable store as an actor: the one thread that calls the engine.
+"""The durable store as an actor: the one thread that calls the engine, and the one that may wait for a disk.
 
 Pinned, permanent, first in the tree. A batch is one message in and one out; while one transaction is being written the
 broker gathers the next, so the batches grow with the load by themselves (group commit). On a node that isn't the hub it
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from actorq.actors import IGNORE, Actor
+from actorq.actors import IGNORE, Actor, Refusal
 from actorq.engine.sqlite import SqliteEngine
 from actorq.errors import StoreFull
 from actorq.log import get_logger
@@ -50,6 +50,9 @@ class Store(Actor):
     """Owns the engine of the home. `due` is told when tasks wait for a later time."""
 
     pinned: ClassVar[bool] = True
+    # Opening a store after a crash reads its log, and every commit waits for a disk. A restart of the node makes no disk
+    # faster; nobody waits for this loop but through messages.
+    patience_s: ClassVar[float] = 50.0
     engine: Engine
 
     def init(self, *, home: Home, settings: Settings, lock: HubLock) -> Ignored | None:
@@ -79,8 +82,15 @@ class Store(Actor):
         return opened
 
     def on_engine_call(self, call: EngineCall) -> Any:
-        """Answer what the engine answers."""
-        return getattr(self.engine, call.method)(*call.arguments)
+        """Answer what the engine answers.
+
+        Raises:
+            Refusal: there is no room; that is no fault of the engine's, whoever asked may try again.
+        """
+        try:
+            return getattr(self.engine, call.method)(*call.arguments)
+        except StoreFull as error:
+            raise Refusal(str(error)) from error
 
     def on_commit(self, message: Commit) -> None:
         """Write one transaction. Without room, what ended is written and the new tasks are refused."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from actorq.actors import IGNORE, Actor
+from actorq.log import get_logger
 from actorq.node.messages import EngineCall, TasksDue, Woken
 
 if TYPE_CHECKING:
@@ -17,9 +18,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Timers"]
 
+log = get_logger(__name__)
+
 WAKE_LIMIT: Final = 2_000  # tasks at once: bounds the length of one transaction
 LONGEST_NAP_S: Final = 60.0  # wall clocks step: look again at least this often
 STORE_DEADLINE_S: Final = 30.0
+RETRY_S: Final = 1.0  # the disk is full, or the store just ended and this actor will, too
 
 
 class _Wake:
@@ -53,7 +57,11 @@ class Timers(Actor):
         self.ask_then(self.store, call, STORE_DEADLINE_S, self._woken)
 
     def _woken(self, outcome: Outcome) -> None:
-        queues, next_due_at = outcome.get()
+        if not outcome.ok:
+            log.warning("tasks_not_woken", why=str(outcome.error), retry_s=RETRY_S)
+            self._timer = self.timers.after(RETRY_S, _Wake())
+            return
+        queues, next_due_at = outcome.value
         if queues:
             self.broker.tell(Woken(queues))
         self._sleep_until(next_due_at)

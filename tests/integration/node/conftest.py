@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from actorq.config import Settings
+from actorq.node import components, launch, slot_actor
+from actorq.node import node as node_module
+from actorq.node.node import Node
+from actorq.slot.zygote_process import ZygoteProcess
+from actorq.testing.wait import wait_until
+from tests.nodes import home_of
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 TASKS = """
@@ -61,3 +70,23 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
+
+
+@pytest.fixture
+def node(folder: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Node]:
+    """A node in this process, whose supervisors put up with any number of crashes."""
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+    for module in (components, node_module):
+        for name in ("ROOT_INTENSITY", "POOL_INTENSITY"):
+            if hasattr(module, name):
+                monkeypatch.setattr(module, name, 10**6)
+    monkeypatch.setattr(slot_actor, "QUICK_DEATHS", 10**6)  # slots that are killed for a test don't earn a pause
+    zygote = ZygoteProcess("tasks")
+    zygote.start()
+    info = launch.wait_for_app(zygote)
+    running = Node(home_of(home).create(), Settings(concurrency=2), info, "node@test", zygote)
+    running.start()
+    yield running
+    running.stop()
+    wait_until(lambda: running.has_ended, 20, "the node to end")
+    assert running.finish() == 0

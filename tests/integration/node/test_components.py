@@ -13,20 +13,15 @@ import psutil
 import pytest
 
 from actorq import App
-from actorq.config import Settings
 from actorq.messages.reasons import Crashed
-from actorq.node import components, launch, slot_actor
-from actorq.node import node as node_module
-from actorq.node.node import Node
-from actorq.slot.zygote_process import ZygoteProcess
 from actorq.testing.wait import wait_until
-from tests.nodes import home_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from actorq.actors import ActorRef
+    from actorq.node.node import Node
 
 LONG = os.environ.get("ACTORQ_CHAOS") == "long"
 ROUNDS = 1_000 if LONG else 40
@@ -36,26 +31,6 @@ COMPONENTS = (
 )
 
 pytestmark = pytest.mark.timeout(1200 if LONG else 180)
-
-
-@pytest.fixture
-def node(folder: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Node]:
-    """A node in this process, whose supervisors put up with any number of crashes."""
-    monkeypatch.setenv("PYTHONPATH", str(folder))
-    for module in (components, node_module):
-        for name in ("ROOT_INTENSITY", "POOL_INTENSITY"):
-            if hasattr(module, name):
-                monkeypatch.setattr(module, name, 10**6)
-    monkeypatch.setattr(slot_actor, "QUICK_DEATHS", 10**6)  # slots that are killed for a test don't earn a pause
-    zygote = ZygoteProcess("tasks")
-    zygote.start()
-    info = launch.wait_for_app(zygote)
-    running = Node(home_of(home).create(), Settings(concurrency=2), info, "node@test", zygote)
-    running.start()
-    yield running
-    running.stop()
-    wait_until(lambda: running.has_ended, 20, "the node to end")
-    assert running.finish() == 0
 
 
 @pytest.fixture

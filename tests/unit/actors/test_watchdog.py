@@ -76,3 +76,41 @@ def test_its_thread_ends_with_it():
     watchdog.stop()
     assert not watchdog._thread.is_alive()
     system.shutdown()
+
+
+def test_an_actor_that_waits_for_a_disk_may_take_longer_if_it_says_so(gate):
+    class Patient(Stuck):
+        patience_s = 60.0
+
+    system = System("patient")
+    reasons: list[str] = []
+    entered = threading.Event()
+    ref = system.spawn(Patient)
+    ref.proxy().hang_here.defer(entered, gate)
+    entered.wait(5)
+    wait_until(lambda: ref.cell.loop.stuck_for_s() > 0.1)
+    Watchdog(system, reasons.append, limit_s=0.0).look()
+    assert reasons == []
+    gate.set()
+    system.shutdown()
+
+
+def test_a_process_that_stood_still_has_no_stuck_loops_for_that(gate):
+    system = System("frozen")
+    reasons: list[str] = []
+    ref = hang(system, gate)
+    watchdog = Watchdog(system, reasons.append, warn_s=0.02, limit_s=0.1)
+    wait_until(lambda: ref.cell.loop.stuck_for_s() > 0.2)
+    watchdog._looked_at -= 60.0  # as if it hadn't been running
+    with structlog.testing.capture_logs() as logs:
+        watchdog.look()
+        assert reasons == []
+
+        def reported():
+            watchdog.look()
+            return reasons
+
+        wait_until(reported, what="the report of what stays stuck")
+    assert [entry["event"] for entry in logs] == ["system_stood_still", "loop_stuck", "system_stuck"]
+    gate.set()
+    system.shutdown()
