@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import atexit
 import os
-import shlex
 import sys
 import threading
 import weakref
@@ -336,6 +335,8 @@ class App:
 
     def _guess_command(self) -> str:
         """Return the command line that starts a node for this home."""
+        import shlex  # noqa: PLC0415  2 ms, and only for whoever sends
+
         module = next((name.rpartition(".")[0] for name in self.tasks), "")
         home = str(self._home.path)
         where = "" if is_default_home(self._home, self.name) else f" --home {shlex.quote(home)}"

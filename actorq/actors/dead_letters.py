@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 if TYPE_CHECKING:
     from actorq.clock import Clock
@@ -14,8 +15,7 @@ __all__ = ["DeadLetter", "DeadLetters"]
 KEPT: Final = 64
 
 
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
+class DeadLetter(msgspec.Struct, frozen=True):
     """A message of type `message_type` for `target` was lost because of `reason` at `lost_at` (Unix seconds)."""
 
     target: str

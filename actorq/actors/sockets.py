@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import TYPE_CHECKING, TypeAlias
-
-import zmq
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import zmq
 
     from actorq.actors.cell import Cell
 
@@ -21,6 +21,10 @@ __all__ = ["Pollable", "Socket", "Sockets", "Source"]
 
 Socket: TypeAlias = "zmq.Socket[bytes]"
 Pollable: TypeAlias = "Socket | int"
+# ZeroMQ's own numbers, written down because loading zmq takes as long as all of this room: only a loop does.
+POLLIN: Final = 1
+POLLOUT: Final = 2
+
 OnFrames: TypeAlias = "Callable[[list[bytes]], None]"
 OnReady: TypeAlias = "Callable[[], None]"
 
@@ -46,8 +50,8 @@ class Source:
     @property
     def events(self) -> int:
         """Return what to poll for."""
-        readable = zmq.POLLIN if self.on_frames or self.on_readable else 0
-        return readable | (zmq.POLLOUT if self.on_writable else 0)
+        readable = POLLIN if self.on_frames or self.on_readable else 0
+        return readable | (POLLOUT if self.on_writable else 0)
 
     def dispose(self) -> None:
         """Close it, if that is the loop's business; only in the loop's thread."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from actorq.actors.actor import Actor
@@ -19,7 +18,8 @@ from actorq.actors.context import check_fence, current_cell, fenced, guard_block
 from actorq.actors.dead_letters import DeadLetters
 from actorq.actors.forking import systems
 from actorq.actors.held import HeldMessages
-from actorq.actors.loop import Loop
+from actorq.actors.info import ActorInfo, Zombie, describe
+from actorq.actors.interrupts import Interrupts
 from actorq.actors.mailbox import Mailbox
 from actorq.actors.outcome import StartFailed, StartOutcome
 from actorq.actors.places import announce, get_lock, withdraw
@@ -34,44 +34,23 @@ from actorq.messages.reasons import NOPROC, SHUTDOWN, Crashed, crashed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from types import TracebackType
+    from typing import Self
 
+    from actorq.actors.loop import Loop
     from actorq.actors.remote import Carrier
     from actorq.clock import Clock
     from actorq.messages.reasons import ExitReason
 
-__all__ = ["ActorInfo", "System", "Zombie"]
+__all__ = ["System"]
 
 log = get_logger(__name__)
 
 START_TIMEOUT_S: Final = 60.0  # a store may have to recover; nothing that takes longer is a start
+STOP_TIMEOUT_S: Final = 5.0  # for all actors together to end in good order
 JOIN_GRACE_S: Final = 1.0  # for a thread that was told to end and does nothing else any more
 
 A = TypeVar("A", bound=Actor)
-
-
-@dataclass(frozen=True, slots=True)
-class ActorInfo:
-    """What is known of one living actor without asking it."""
-
-    id: int
-    name: str | None
-    class_name: str
-    state: str
-    pinned: bool
-    parent_id: int | None
-    mailbox: int
-    dropped: int
-    rejected: int
-    unknown: int
-
-
-@dataclass(frozen=True, slots=True)
-class Zombie:
-    """An actor that was killed `for_s` seconds ago and whose code goes on; on a `shared` loop it stops its neighbours."""
-
-    label: str
-    for_s: float
-    shared: bool
 
 
 class System:
@@ -143,6 +122,39 @@ class System:
                     raise ActorDead(cell.label, reason)
                 raise error
         return cell.ref
+
+    def run(
+        self,
+        actor_class: type[Actor],
+        *args: Any,
+        name: str | None = None,
+        stop_timeout_s: float = STOP_TIMEOUT_S,
+        **kwargs: Any,
+    ) -> ExitReason:
+        """Be the main function of a program: spawn a root, wait until it ends or SIGINT or SIGTERM comes, shut down.
+
+        Return the reason for which the root ended. A second signal acts as if there were no `run`. Main thread only.
+
+        Raises:
+            RuntimeError: this isn't the main thread.
+            Exception: whatever `spawn` raises.
+        """
+        try:
+            with Interrupts() as interrupts:
+                root = self.spawn(actor_class, *args, name=name, **kwargs)
+                root.watch(interrupts.end)
+                number = interrupts.wait()
+                if number:
+                    log.info("system_interrupted", system=self.name, signal=number)
+        finally:
+            self.shutdown(stop_timeout_s)
+        return root.cell.reason
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
+        self.shutdown()
 
     def start_actor(
         self,
@@ -216,21 +228,26 @@ class System:
 
     def _loop_for(self, actor_class: type[Actor]) -> Loop:
         if actor_class.pinned:
-            loop = Loop(f"{self.name}:{actor_class.__name__}", shared=False, clock=self.clock)
+            loop = self._make_loop(f"{self.name}:{actor_class.__name__}", shared=False)
             loop.on_close, loop.patience_s = self._loop_closed, actor_class.patience_s
             return loop
         with self.lock:
             if self._shared is None:
                 if self._closing:
                     raise ActorDead(f"system {self.name}", SHUTDOWN)
-                self._shared = Loop(f"{self.name}:light", shared=True, clock=self.clock)
+                self._shared = self._make_loop(f"{self.name}:light", shared=True)
                 self._shared.on_close = self._loop_closed
                 self._shared.start()
                 self._loops.add(self._shared)
             return self._shared
 
+    def _make_loop(self, name: str, *, shared: bool) -> Loop:
+        from actorq.actors.loop import Loop  # noqa: PLC0415  loads zmq, which whoever only sends tasks never needs
+
+        return Loop(name, shared=shared, clock=self.clock)
+
     def _make_nobody(self) -> Cell:
-        loop = Loop("nobody", shared=False, clock=self.clock)
+        loop = self._make_loop("nobody", shared=False)
         cell = self._make_unlisted(loop, "nobody")
         cell.finish(NOPROC)
         loop.release()
@@ -310,7 +327,7 @@ class System:
         """Return what is known of every living actor, oldest first, without asking any."""
         with self.lock:
             cells = list(self._cells.values())
-        return [_describe(cell) for cell in cells]
+        return [describe(cell) for cell in cells]
 
     def loops(self) -> list[Loop]:
         """Return the loops that run now; for whoever watches their beats."""
@@ -348,7 +365,7 @@ class System:
         ref.cell.unwatch(watch_id)
         return None
 
-    def shutdown(self, timeout_s: float = 5.0) -> None:
+    def shutdown(self, timeout_s: float = STOP_TIMEOUT_S) -> None:
         """End every actor, roots in reverse order of their start, and join every loop. Idempotent.
 
         After `timeout_s` what still lives is killed. A thread that is stuck in an actor's code is reported and left.
@@ -439,18 +456,3 @@ class System:
                 del self._killed[cell]
         for cell in left:
             cell.finish(Crashed("LoopFailed", f"the loop {loop.name!r} ended"))
-
-
-def _describe(cell: Cell) -> ActorInfo:
-    return ActorInfo(
-        id=cell.id,
-        name=cell.name,
-        class_name=type(cell.actor).__name__,
-        state=cell.state,
-        pinned=not cell.loop.shared,
-        parent_id=None if cell.parent is None else cell.parent.id,
-        mailbox=len(cell.mailbox),
-        dropped=cell.mailbox.dropped,
-        rejected=cell.mailbox.rejected,
-        unknown=cell.unknown,
-    )
