@@ -7,6 +7,7 @@ never keeps frames of the dead alive.
 
 from __future__ import annotations
 
+import linecache
 import traceback
 from typing import Final, TypeAlias
 
@@ -32,6 +33,7 @@ __all__ = [
     "is_clean",
 ]
 
+PLAIN_LINES: Final = 64  # lines; what is longer may repeat itself, which the interpreter's own text says in one line
 MAX_TRACEBACK_CHARS: Final = 16_384  # the end of a traceback is what names the error; deep recursion fills megabytes
 
 
@@ -106,12 +108,14 @@ def is_clean(reason: object) -> bool:
 
 
 def crashed(error: BaseException) -> Crashed:
-    """Return `error` as data; the text keeps its end where it is too long."""
-    lines = traceback.format_exception(type(error), error, error.__traceback__)
-    text = "".join(lines)
+    """Return `error` as data; the text keeps its end where it is too long. Raises nothing, whatever `error` does."""
+    try:
+        text = _traceback_of(error)
+    except BaseException:  # noqa: BLE001  an exception whose own attributes raise, or no memory or stack left to show it
+        text = "(its traceback can't be shown)"
     if len(text) > MAX_TRACEBACK_CHARS:
         text = "…" + text[-MAX_TRACEBACK_CHARS:]
-    return Crashed(type(error).__qualname__, _message_of(error), text)
+    return Crashed(type(error).__qualname__, _text_of(error), text)
 
 
 def as_reason(value: object) -> ExitReason:
@@ -120,11 +124,40 @@ def as_reason(value: object) -> ExitReason:
         return value
     if isinstance(value, BaseException):
         return crashed(value)
-    return Crashed("Exit", str(value))
+    return Crashed("Exit", _text_of(value))
 
 
-def _message_of(error: BaseException) -> str:
+def _text_of(value: object) -> str:
     try:
-        return str(error)
-    except Exception:  # noqa: BLE001  a broken __str__ must not hide the crash it describes
+        return str(value)
+    except BaseException:  # noqa: BLE001  a broken __str__ must not hide the crash it describes
         return "(its message can't be shown)"
+
+
+def _traceback_of(error: BaseException) -> str:
+    """Return what the interpreter would print; the plain case without looking at files again, in a tenth of the time."""
+    plain = _is_plain(error)
+    lines = ["Traceback (most recent call last):"]
+    step = error.__traceback__
+    while plain and step is not None and len(lines) < PLAIN_LINES:
+        code = step.tb_frame.f_code
+        lines.append(f'  File "{code.co_filename}", line {step.tb_lineno}, in {code.co_name}')
+        source = linecache.getline(code.co_filename, step.tb_lineno, step.tb_frame.f_globals).strip()
+        if source:
+            lines.append("    " + source)
+        step = step.tb_next
+    if not plain or step is not None:
+        return "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    kind = type(error)
+    name = (
+        kind.__qualname__ if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}.{kind.__qualname__}"
+    )
+    message = _text_of(error)
+    return "\n".join([*lines, f"{name}: {message}" if message else name, ""])
+
+
+def _is_plain(error: BaseException) -> bool:
+    """Return whether there is nothing to tell but frames and a message: no other exception, no notes, no excerpt."""
+    hidden = error.__suppress_context__ or error.__context__ is None
+    special = isinstance(error, (SyntaxError, BaseExceptionGroup, ImportError, NameError, AttributeError))
+    return hidden and error.__cause__ is None and not special and not hasattr(error, "__notes__")
