@@ -8,7 +8,6 @@ a fresh one, which is the only repair that is known to work. A refusal that isn'
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import pykka
@@ -23,7 +22,7 @@ from actorq.actors.signals import Invoke
 from actorq.actors.sockets import Sockets
 from actorq.actors.timers import Timers
 from actorq.log import get_logger
-from actorq.messages.reasons import SHUTDOWN, ExitReason
+from actorq.messages.reasons import SHUTDOWN, ExitReason, safe_text
 
 if TYPE_CHECKING:
     import threading
@@ -248,8 +247,8 @@ class Actor(pykka.Actor):
             return
         try:
             self.on_failure(type(error), error, error.__traceback__)
-        except BaseException:  # noqa: BLE001  the first failure is the one that counts
-            log.warning("failure_hook_failed", actor=self._cell.label, error=repr(sys.exc_info()[1]))
+        except BaseException as second:  # noqa: BLE001  the first failure is the one that counts
+            log.warning("failure_hook_failed", actor=self._cell.label, error=safe_text(second))
 
     def _inspect(self, deadline: float, answer: Callable[[dict[str, Any]], None]) -> None:
         """Answer with facts and children for the tree, in this actor's context, before `deadline` (monotonic)."""
@@ -259,4 +258,4 @@ class Actor(pykka.Actor):
         try:
             return self.describe()
         except BaseException as error:  # noqa: BLE001  looking must not kill what is looked at
-            return {"error": repr(error)}
+            return {"error": f"{type(error).__name__}: {safe_text(error)}"}

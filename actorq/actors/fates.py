@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from actorq.actors.signals import DownSignal, LinkSignal
 from actorq.errors import Exit
 from actorq.log import get_logger
-from actorq.messages.reasons import NOPROC
+from actorq.messages.reasons import NOPROC, safe_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -176,4 +176,4 @@ def _call(callback: OnEnd, monitor_id: int, ref: ActorRef[Any], reason: ExitReas
     try:
         callback(monitor_id, ref, reason)
     except BaseException as error:  # noqa: BLE001
-        log.warning("watcher_failed", actor=str(ref), error=repr(error))
+        log.warning("watcher_failed", actor=str(ref), error=safe_text(error))

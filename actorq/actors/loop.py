@@ -300,6 +300,9 @@ class Loop:
                     self._purge_closed()
                 continue
             came = True
+            if event & zmq.POLLERR and _is_closed(pollable):
+                self._purge_closed()
+                continue
             if event & zmq.POLLOUT and source.on_writable is not None:
                 source.cell.run(source.on_writable)
             if event & ~zmq.POLLOUT and self.sources.get(pollable) is source:

@@ -31,6 +31,7 @@ __all__ = [
     "as_reason",
     "crashed",
     "is_clean",
+    "safe_text",
 ]
 
 PLAIN_LINES: Final = 64  # lines; what is longer may repeat itself, which the interpreter's own text says in one line
@@ -115,7 +116,7 @@ def crashed(error: BaseException) -> Crashed:
         text = "(its traceback can't be shown)"
     if len(text) > MAX_TRACEBACK_CHARS:
         text = "…" + text[-MAX_TRACEBACK_CHARS:]
-    return Crashed(type(error).__qualname__, _text_of(error), text)
+    return Crashed(type(error).__qualname__, safe_text(error), text)
 
 
 def as_reason(value: object) -> ExitReason:
@@ -124,10 +125,11 @@ def as_reason(value: object) -> ExitReason:
         return value
     if isinstance(value, BaseException):
         return crashed(value)
-    return Crashed("Exit", _text_of(value))
+    return Crashed("Exit", safe_text(value))
 
 
-def _text_of(value: object) -> str:
+def safe_text(value: object) -> str:
+    """Return `str(value)`, or words for it where that fails."""
     try:
         return str(value)
     except BaseException:  # noqa: BLE001  a broken __str__ must not hide the crash it describes
@@ -152,7 +154,7 @@ def _traceback_of(error: BaseException) -> str:
     name = (
         kind.__qualname__ if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}.{kind.__qualname__}"
     )
-    message = _text_of(error)
+    message = safe_text(error)
     return "\n".join([*lines, f"{name}: {message}" if message else name, ""])
 
 
