@@ -6,6 +6,8 @@ import random
 import signal
 import threading
 import time
+from collections import deque
+from typing import Any
 
 import pytest
 import structlog.testing
@@ -105,10 +107,12 @@ def ask_around(names, system, over, seed, late, counts):  # noqa: PLR0917
 
 @pytest.mark.parametrize("seed", range(3))
 def test_every_ask_ends_in_its_deadline_while_its_target_is_killed_stopped_crashed_and_restarted(seed):
-    system, over, late, counts = System("storm"), threading.Event(), [], []
+    system, over = System("storm"), threading.Event()
+    late: list[object] = []
+    counts: list[int] = []
     classes = [Prone, PinnedProne, SmallProne, DroppingProne]
     specs = [ChildSpec(cls.__name__, cls, name=cls.__name__) for cls in classes]
-    names = [spec.name for spec in specs]
+    names = [cls.__name__ for cls in classes]
     with structlog.testing.capture_logs():
         system.spawn(Supervisor, specs, strategy="one_for_one", intensity=1_000_000, period_s=1.0)
         askers = [
@@ -228,9 +232,8 @@ def test_an_interrupted_tell_is_delivered_or_was_never_sent(system):
             seen.append(number)
 
     ref = system.spawn(Seer)
-    queue = ref.actor_inbox.queue
 
-    class Queue(type(queue)):
+    class Queue(deque[Any]):
         def append(self, envelope):
             super().append(envelope)
             raise KeyboardInterrupt

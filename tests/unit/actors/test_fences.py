@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from functools import partial
 from typing import Any
 
 import pytest
@@ -45,6 +46,7 @@ class PinnedGhost(Ghost):
 
 class Listener(Actor):
     pinned = True
+    trap_exit = True
 
     def init(self):
         self.heard = []
@@ -216,7 +218,7 @@ def test_threads_of_an_actor_cannot_use_its_timers_or_sockets_nor_link_it_after_
     actor = ref.cell.actor
     system.exit(ref, SHUTDOWN)
     system.wait_down(ref)
-    raised = []
+    raised: list[Exception] = []
 
     def use():
         for deed in ("a timer", "a socket", "a link", "a monitor", "an exit signal", "a deferred answer"):
@@ -271,7 +273,7 @@ def test_linking_and_monitoring_while_being_killed_leaves_nothing_in_the_others_
     target = system.spawn(Listener)
     for _ in range(150):
         ref = system.spawn(PinnedGhost)
-        actor = ref.cell.actor
+        actor: Any = ref.cell.actor
         go = threading.Event()
 
         def bind(me, go=go):
@@ -283,7 +285,8 @@ def test_linking_and_monitoring_while_being_killed_leaves_nothing_in_the_others_
         ref.proxy().haunt.defer(threading.Event(), _set(), bind)
         go.wait(5)
         system.kill(ref)
-        wait_until(lambda: actor.raised, what="the code to end")  # noqa: B023
+        wait_until(partial(bool, actor.raised), what="the code to end")
         assert target.cell.links == set()
         assert target.cell.monitors == {}
+        assert target.is_alive()
     system.shutdown()
