@@ -6,7 +6,7 @@ from actorq.actors.context import guard_blocking
 from actorq.actors.dead_letters import DeadLetter, DeadLetters
 from actorq.actors.future import ASK_TIMEOUT_S, Future
 from actorq.actors.info import ActorInfo
-from actorq.actors.outcome import DEFER, IGNORE, Deferred, Ignored, Outcome, Refusal, Reply
+from actorq.actors.outcome import DEFER, IGNORE, Deferred, Ignored, Outcome, Ready, Refusal, Reply
 from actorq.actors.ref import ActorRef, AnyRef, NameRef, RemoteRef, open_ref
 from actorq.actors.system import System
 from actorq.actors.timers import Timer
@@ -66,6 +66,7 @@ __all__ = [
     "NoProc",
     "Normal",
     "Outcome",
+    "Ready",
     "Refusal",
     "RemoteRef",
     "Reply",

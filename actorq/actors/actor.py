@@ -16,7 +16,7 @@ from pykka.messages import ProxyCall, ProxyGetAttr, ProxySetAttr, _ActorStop
 from actorq.actors.dispatch import Table, find_handler
 from actorq.actors.future import Future
 from actorq.actors.mailbox import DEFAULT_CAPACITY, Mailbox, OnFull
-from actorq.actors.outcome import Deferred, Ignored, Refusal, Reply
+from actorq.actors.outcome import Deferred, Ignored, Ready, Refusal, Reply
 from actorq.actors.ref import ActorRef, ask_then
 from actorq.actors.signals import Invoke
 from actorq.actors.sockets import Sockets
@@ -77,8 +77,11 @@ class Actor(pykka.Actor):
 
     # -- for subclasses to define ----------------------------------------------------------------------------------------
 
-    def init(self, *args: Any, **kwargs: Any) -> Ignored | Deferred | None:
-        """Build the actor; returning confirms its start, raising makes the start fail, IGNORE ends it quietly."""
+    def init(self, *args: Any, **kwargs: Any) -> Ignored | Deferred | Ready | None:
+        """Build the actor; returning confirms its start, raising makes the start fail, IGNORE ends it quietly.
+
+        `Ready(info)` confirms and says something that its supervisor shows.
+        """
 
     def terminate(self, reason: ExitReason) -> None:
         """Take the actor apart. Not called for one that was killed or whose `init` didn't confirm."""
@@ -184,9 +187,9 @@ class Actor(pykka.Actor):
         """Answer the ask that is being handled later than this handler returns, through the Reply."""
         return self._cell.take_reply()
 
-    def confirm_start(self) -> None:
-        """Confirm the start of an actor whose `init` returned DEFER."""
-        self._cell.confirm_start()
+    def confirm_start(self, info: object = None) -> None:
+        """Confirm the start of an actor whose `init` returned DEFER; `info` is what `Ready` would say."""
+        self._cell.confirm_start(info)
 
     # -- the kernel's side ---------------------------------------------------------------------------------------------------
 

@@ -26,6 +26,7 @@ from actorq.actors.outcome import (
     IGNORE,
     Deferred,
     Ignored,
+    Ready,
     Refusal,
     Started,
     StartFailed,
@@ -215,8 +216,8 @@ class Cell(Answers):
             return
         args, kwargs, self.args, self.kwargs = self.args, self.kwargs, (), {}
         try:
-            result: Ignored | Deferred | None = self.actor.init(*args, **kwargs)
-            if result is None:
+            result: Ignored | Deferred | Ready | None = self.actor.init(*args, **kwargs)
+            if result is None or isinstance(result, Ready):
                 self.actor.on_start()
         except BaseException as error:  # noqa: BLE001  (K1)
             self.failed(error)
@@ -230,20 +231,20 @@ class Cell(Answers):
         if self.name is not None:
             self.system.held.deliver(self)
         if result is not DEFER:
-            self.confirm_start()
+            self.confirm_start(result.info if isinstance(result, Ready) else None)
         if self.mailbox.queue and not self.mailbox.scheduled:
             self.mailbox.scheduled = True
             self.loop.ready.append(self)
 
-    def confirm_start(self) -> None:
-        """Say that the start succeeded. Idempotent."""
+    def confirm_start(self, info: object = None) -> None:
+        """Say that the start succeeded, and what is worth knowing of it. Idempotent."""
         with self.system.lock:
             if self.state != STARTING:
                 return
             self.state = RUNNING
             confirm, self.confirm = self.confirm, None
         if confirm is not None:
-            confirm(Started())
+            confirm(Started(info))
 
     def _ignore(self) -> None:
         with self.system.lock:

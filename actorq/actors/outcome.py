@@ -22,6 +22,7 @@ __all__ = [
     "Deferred",
     "Ignored",
     "Outcome",
+    "Ready",
     "Refusal",
     "Reply",
     "ReplyTo",
@@ -51,13 +52,20 @@ class Deferred:
     __slots__ = ()
 
 
+class Ready(msgspec.Struct, frozen=True):
+    """What `init` returns to say: I'm up, and this is worth knowing (OTP's `{ok, Pid, Info}`)."""
+
+    info: object
+
+
 IGNORE: Final = Ignored()
 DEFER: Final = Deferred()
 
 
 class Started(msgspec.Struct, frozen=True):
-    """`init` returned."""
+    """`init` returned; `info` is what it said with `Ready`."""
 
+    info: object = None
     kind: Literal["started"] = "started"
 
 

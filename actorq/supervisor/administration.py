@@ -1,6 +1,10 @@
-"""What one may ask of a supervisor, and how it says no. Values; answers never wait for a child that is slow elsewhere.
+"""What one may ask of a supervisor, and how it says no. Values.
 
-None of these count as restarts or set off an automatic shutdown (R25). A refusal leaves the supervisor as it was.
+None of these count as restarts or set off an automatic shutdown (R25). A refusal leaves the supervisor as it was. Looking
+is answered at once, whatever goes on. Of what changes something, a `TerminateChild` gets in front of a start it is about
+and of a restart that is due; everything else is done one after the other.
+
+Where a field is called `child` or `id`, a text means the id of a child, or else the name it is registered under.
 """
 
 from __future__ import annotations
@@ -22,10 +26,13 @@ __all__ = [
     "ChildRestarting",
     "ChildRunning",
     "ChildStartFailed",
+    "ChildTemporary",
+    "ChildWaiting",
     "CountChildren",
     "DeleteChild",
     "ProviderDown",
     "ProviderUp",
+    "Recycle",
     "RestartChild",
     "StartChild",
     "TerminateChild",
@@ -44,16 +51,31 @@ class StartChild:
 
 @dataclass(frozen=True, slots=True)
 class TerminateChild:
-    """Stop a child and keep its spec (a temporary one's is dropped); answered with None. Idempotent."""
+    """Stop a child and keep its spec (a temporary one's is dropped); answered with None. Idempotent.
+
+    It stays down until somebody asks for it, whatever happens to its siblings. With the strategy `dependents`, those that
+    can't go on without it stop before it and wait for it.
+    """
 
     child: str | ActorRef[Any]
 
 
 @dataclass(frozen=True, slots=True)
 class RestartChild:
-    """Start a child that is down; answered with its ref, or None if it was ignored again."""
+    """Start a child that is down, and then those that wait for it; answered with its ref, or None if it was ignored."""
 
     id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recycle:
+    """Stop a child and start it again, and with it whomever the strategy takes along; answered with its new ref.
+
+    One that is down, parked or about to be restarted is started now. What doesn't come up again is refused with
+    ChildStartFailed, and tried again as after a failed restart.
+    """
+
+    child: str | ActorRef[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,21 +97,25 @@ class CountChildren:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """Answered with nested plain dicts: id kind state restarts pid mailbox last_error last_error_at children facts."""
+    """Answered with nested plain dicts.
+
+    Keys: id kind actor state restarts pid mailbox last_error last_error_at up_since info quota children facts. `quota` of a
+    supervisor is a dict of left, intensity and period_s, else None; times are Unix seconds.
+    """
 
     timeout_s: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderDown:
-    """Told to a child that rebinds to `id`: it is down for now. Only to those that have `on_provider_down`."""
+    """Told to a child that rebinds to `id` (its name, if it has one): it is down for now. Only where `on_provider_down` is."""
 
     id: str
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderUp:
-    """Told to a child that rebinds to `id`: it is up again as `ref`. Only to those that have `on_provider_up`."""
+    """Told to a child that rebinds to `id` (its name, if it has one): it is up as `ref`. Only where `on_provider_up` is."""
 
     id: str
     ref: ActorRef[Any]
@@ -133,6 +159,22 @@ class ChildRestarting(Refusal):
     def __init__(self, id: str) -> None:
         self.id = id
         super().__init__(f"child {id!r} is being restarted; terminate it first")
+
+
+class ChildWaiting(ChildRestarting):
+    """The child can't be up before `on` is."""
+
+    def __init__(self, id: str, on: str) -> None:
+        self.id, self.on = id, on
+        Refusal.__init__(self, f"child {id!r} can't start without {on!r}, which isn't up; restart {on!r} first")
+
+
+class ChildTemporary(Refusal):
+    """The child is temporary: its arguments aren't kept, so it can't be started again."""
+
+    def __init__(self, id: str) -> None:
+        self.id = id
+        super().__init__(f"child {id!r} is temporary and can't be started again; terminate it and start a new one")
 
 
 class ChildStartFailed(Refusal):

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from actorq.actors import ActorRef, Timer
+    from actorq.actors import ActorRef, Reply, Timer
     from actorq.actors.cell import Cell
+    from actorq.messages.reasons import ExitReason
     from actorq.supervisor.intensity import RestartWindow
     from actorq.supervisor.spec import ChildSpec
 
@@ -29,7 +30,7 @@ ChildState = Literal[
 
 @dataclass(frozen=True, slots=True)
 class ChildInfo:
-    """One line of `WhichChildren`; `ref` is None unless an incarnation lives."""
+    """One line of `WhichChildren`; `ref` is None unless an incarnation lives, `info` is what its `init` said (`Ready`)."""
 
     id: str
     ref: ActorRef[Any] | None
@@ -37,6 +38,7 @@ class ChildInfo:
     type: str
     actor: str
     waiting_on: str | None = None
+    info: object = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +55,28 @@ class Child:
     """The mutable side of a spec. `cell` is the incarnation that lives, or that is still to be seen off."""
 
     __slots__ = (
-        "cell", "ended", "failures", "last_error", "last_error_at", "launch", "monitor_id", "restarts", "retry", "spec",
-        "state", "up_at", "waiting_on", "window",
+        "cell", "cell_id", "deadline", "down_at", "ended", "failures", "info", "last_error", "last_error_at", "launch",
+        "monitor_id", "number", "restarts", "retry", "seen_up", "spec", "state", "terminated", "terminators", "up_at",
+        "up_since", "waiting_on", "window",
     )  # fmt: skip
 
-    def __init__(self, spec: ChildSpec) -> None:
+    def __init__(self, spec: ChildSpec, number: int = 0) -> None:
         self.spec = spec
+        self.number = number  # place in the order of start
         self.state: ChildState = "down"
         self.cell: Cell | None = None
+        self.cell_id = 0  # of the last incarnation, by whose ref it is found
         self.launch = 0  # number of the launch whose confirmation is awaited; 0: none
         self.monitor_id = 0
-        self.ended = False  # it ended by itself and nothing has been done about it yet
-        self.up_at: float | None = None
+        self.ended: ExitReason | None = None  # it ended by itself, and nothing has been done about it yet
+        self.terminated = False  # by the API: stays down until the API wants it up again
+        self.terminators: list[Reply] = []  # who waits for the end of a start that was given up
+        self.deadline: Timer | None = None  # of its stop
+        self.seen_up = False
+        self.up_at: float | None = None  # monotonic, of the last incarnation; None if that never came up
+        self.up_since: float | None = None  # Unix seconds; None while it isn't up
+        self.down_at: float | None = None  # monotonic, since when it is missing by its own fault; None: it isn't
+        self.info: object = None
         self.failures = 0
         self.restarts = 0
         self.retry: Timer | None = None
@@ -83,6 +95,11 @@ class Child:
         """Return whether there is an incarnation that hasn't ended."""
         return self.cell is not None and self.cell.state != "dead"
 
+    @property
+    def ref(self) -> ActorRef[Any] | None:
+        """Return the ref of the incarnation that lives."""
+        return self.cell.ref if self.cell is not None and self.alive else None
+
     def drop_arguments(self) -> None:
         """Forget the arguments of a temporary child, which will never start again (R5)."""
         if self.spec.restart == "temporary":
@@ -93,12 +110,27 @@ class Child:
         if self.retry is not None:
             self.retry.cancel()
             self.retry = None
-        self.state, self.waiting_on, self.ended = state, waiting_on, False
+        self.state, self.waiting_on, self.ended = state, waiting_on, None
 
-    def info(self) -> ChildInfo:
+    def came_up(self, now: float, monotonic: float, info: object) -> None:
+        """Take note of a confirmed start."""
+        self.up_since, self.up_at, self.info = now, monotonic, info
+
+    def went_down(self, monotonic: float, *, by_itself: bool) -> None:
+        """Take note that the incarnation is gone; what is missing by its own fault is so until it is up again."""
+        self.up_since = self.info = None
+        if by_itself and self.down_at is None:
+            self.down_at = monotonic
+
+    def fail(self, monotonic: float) -> None:
+        """Count a failure of the last incarnation, for the back-off."""
+        up_s = None if self.up_at is None else monotonic - self.up_at
+        self.failures = self.spec.backoff.failures_after(self.failures, up_s)
+
+    def show(self) -> ChildInfo:
         """Return what `WhichChildren` shows."""
-        ref = self.cell.ref if self.cell is not None and self.alive else None
-        return ChildInfo(self.id, ref, self.state, self.spec.type, self.spec.actor.__name__, self.waiting_on)
+        spec = self.spec
+        return ChildInfo(self.id, self.ref, self.state, spec.type, spec.actor.__name__, self.waiting_on, self.info)
 
 
 def count_children(children: Iterable[Child]) -> ChildCounts:

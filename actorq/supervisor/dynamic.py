@@ -18,6 +18,8 @@ from actorq.messages.reasons import SHUTDOWN, ExitReason
 from actorq.supervisor.administration import (
     ChildNotFound,
     ChildStartFailed,
+    ChildTemporary,
+    Recycle,
     StartChild,
     TerminateChild,
     TooManyChildren,
@@ -34,6 +36,7 @@ from actorq.supervisor.spec import (
     check_spec,
     is_count,
 )
+from actorq.supervisor.stopping import plan_parallel_stop, plan_stop
 from actorq.supervisor.strategy import is_restarted
 
 if TYPE_CHECKING:
@@ -60,25 +63,19 @@ class DynamicSupervisor(Keeper):
         check_flags("one_for_one", intensity, period_s)
         if max_children is not None and not is_count(max_children, 1):
             raise BadMaxChildren("supervisor", "max_children", "a whole number of at least 1, or None", max_children)
-        self._window = RestartWindow(intensity, period_s)
+        self._init_keeper(RestartWindow(intensity, period_s))
         self._max_children = max_children
-        self._listed: dict[int, Child] = {}  # by the number under which a child was added, oldest first
-        self._numbers: dict[Child, int] = {}
+        self._listed: dict[int, Child] = {}  # by `number`, oldest first
         self._added = 0
-        self._by_monitor = {}
+        # Who waits for what, by child: its first start, its end, its start after a recycling.
         self._starting: dict[Child, Reply] = {}
         self._stopping: dict[Child, list[Reply]] = {}
+        self._recycling: dict[Child, list[Reply]] = {}
         self._ending: ExitReason | None = None
 
     def describe(self) -> dict[str, object]:
         """Return how much of the intensity is used."""
-        return {
-            "strategy": "dynamic",
-            "intensity": self._window.intensity,
-            "period_s": self._window.period_s,
-            "incidents": len(self._window.incidents),
-            "max_children": self._max_children,
-        }
+        return {"strategy": "dynamic", **self._window_facts(), "max_children": self._max_children}
 
     # -- administration --------------------------------------------------------------------------------------------------
 
@@ -90,28 +87,47 @@ class DynamicSupervisor(Keeper):
         except (SpecError, TooManyChildren, ActorDead) as error:
             reply.fail(error)
             return
-        child = Child(spec)
         self._added += 1
-        self._listed[self._added] = child
-        self._numbers[child] = self._added
+        child = self._listed[self._added] = Child(spec, self._added)
         self._starting[child] = reply
         self._launch(child)
 
     def terminate_child(self, child: str | ActorRef[Any]) -> None:
-        """Stop the child of that ref and forget it (R24)."""
+        """Stop the child of that ref and forget it (R24); also one that is starting or about to be restarted."""
         reply = self.defer()
-        found = None if isinstance(child, str) else self._find(child)
+        found = None if isinstance(child, str) else self._find_ref(child)
         if found is None:
             reply.fail(ChildNotFound(child))
             return
         self._stopping.setdefault(found, []).append(reply)
         self._stop_child(found)
 
+    def recycle(self, child: str | ActorRef[Any]) -> None:
+        """Stop a child and start it again; see `Recycle`. By id only where one child alone has it."""
+        reply = self.defer()
+        found = self._find(child)
+        if self._ending is not None:
+            reply.fail(ActorDead(str(self), self._ending))
+        elif found is None or found in self._stopping:
+            reply.fail(ChildNotFound(child))
+        elif found.spec.restart == "temporary":
+            reply.fail(ChildTemporary(found.id))
+        else:
+            self._recycling.setdefault(found, []).append(reply)
+            if found.alive:
+                self._stop_child(found)
+            else:
+                self._let_go(found)  # a death that hasn't been handled yet doesn't matter any more
+                self._launch(found)
+
     def on_start_child(self, message: StartChild) -> None:
         self.start_child(message.spec)
 
     def on_terminate_child(self, message: TerminateChild) -> None:
         self.terminate_child(message.child)
+
+    def on_recycle(self, message: Recycle) -> None:
+        self.recycle(message.child)
 
     def _check(self, spec: ChildSpec) -> None:
         if self._ending is not None:
@@ -124,64 +140,83 @@ class DynamicSupervisor(Keeper):
         if self._max_children is not None and len(self._listed) >= self._max_children:
             raise TooManyChildren(self._max_children)
 
+    def _find(self, wanted: str | ActorRef[Any]) -> Child | None:
+        if not isinstance(wanted, str):
+            return self._find_ref(wanted)
+        named = [child for child in self._listed.values() if child.id == wanted]
+        return named[0] if len(named) == 1 else None
+
     # -- events ----------------------------------------------------------------------------------------------------------
 
     def _launched(self, child: Child, outcome: StartOutcome) -> None:
-        reply = self._starting.pop(child, None)
         match outcome:
             case Started():
-                child.state = "up"
-                if reply is None:
-                    child.restarts += 1
-                elif child.cell is not None:
-                    reply.set(child.cell.ref)
-                child.drop_arguments()
+                self._came_up(child)
             case StartIgnored():
+                replies = self._take_starters(child)
                 self._drop(child)
-                if reply is not None:
+                for reply in replies:
                     reply.set(None)
             case StartFailed(reason, error):
-                self._start_failed(child, reason, error, reply)
+                self._start_failed(child, reason, error)
 
-    def _start_failed(self, child: Child, reason: ExitReason, error: BaseException | None, reply: Reply | None) -> None:
-        if reply is not None:
-            self._note_failure_of("child_start_failed", child, reason)
-            self._drop(child)
+    def _came_up(self, child: Child) -> None:
+        child.state = "up"
+        recycled = child in self._recycling
+        for reply in self._take_starters(child):
+            reply.set(child.ref)
+        if recycled:
+            self._note_up_by_hand("child_recycled", child)
+        else:
+            self._note_up(child, "dynamic")
+        child.drop_arguments()
+
+    def _start_failed(self, child: Child, reason: ExitReason, error: BaseException | None) -> None:
+        first, recycled = child in self._starting, child in self._recycling
+        self._note_failure_of("child_start_failed" if first else "child_restart_failed", child, reason)
+        for reply in self._take_starters(child):
             refusal = ChildStartFailed(child.id, reason)
             refusal.__cause__ = error
             reply.fail(refusal)
+        if first:
+            self._drop(child)
             return
-        self._note_failure_of("child_restart_failed", child, reason)
-        child.failures = child.spec.backoff.failures_after(child.failures, None)
-        self._restart(child)
+        child.fail(self.clock.monotonic())
+        self._restart(child, counted=not recycled)
+
+    def _take_starters(self, child: Child) -> list[Reply]:
+        """Return who waits for the start of `child`."""
+        first = self._starting.pop(child, None)
+        return [*([] if first is None else [first]), *self._recycling.pop(child, ())]
 
     def _gone(self, child: Child, reason: ExitReason) -> None:
         if child.state == "stopping":
             self._report_stop(child, reason)
-            self._drop(child)
+            if child in self._recycling and child not in self._stopping and self._ending is None:
+                self._cancel_deadline(child)
+                self._launch(child)
+            else:
+                self._drop(child)
             return
         self._note_end("child_failed", child, reason, strategy="dynamic")
         if self._ending is not None or not is_restarted(child.spec.restart, reason):
             self._drop(child)
             return
-        up_s = None if child.up_at is None else self.clock.monotonic() - child.up_at
-        child.failures = child.spec.backoff.failures_after(child.failures, up_s)
+        child.fail(self.clock.monotonic())
         self._restart(child)
 
-    def _restart(self, child: Child) -> None:
+    def _restart(self, child: Child, *, counted: bool = True) -> None:
         """Count an incident and start again, at once or after the back-off."""
         if self._ending is not None:
             self._drop(child)
             return
-        self._window = self._window.add(self.clock.monotonic())
-        if self._window.exceeded:
-            log.error(
-                "supervisor_gave_up", supervisor=str(self), child_id=child.id, reason=child.last_error,
-                intensity=self._window.intensity, period_s=self._window.period_s,
-            )  # fmt: skip
-            self._drop(child)
-            self._shut_down(SHUTDOWN)
-            return
+        if counted:
+            self._window = self._window.add(self.clock.monotonic())
+            if self._window.exceeded:
+                self._note_exhausted(child)
+                self._drop(child)
+                self._shut_down(SHUTDOWN)
+                return
         child.rest("restarting")
         delay_s = child.spec.backoff.delay_s(child.failures, random.random)
         # As a message even without delay, so that requests get in between (R14).
@@ -198,61 +233,65 @@ class DynamicSupervisor(Keeper):
         self._shut_down(reason)
 
     def _shut_down(self, reason: ExitReason) -> None:
-        """Stop everybody at once; one timer for all that have a limit."""
+        """Stop everybody at once; one timer for all that have a limit (R22)."""
         if self._ending is not None:
             return
         self._ending = reason
-        limits = [child.spec.shutdown_s for child in self._listed.values() if child.spec.shutdown_s]
+        plan = plan_parallel_stop([(number, child.spec.shutdown_s) for number, child in self._listed.items()])
         for child in list(self._listed.values()):
             self._stop_child(child, shared_timer=True)
-        if limits and self._listed:
-            self.timers.after(max(limits), Invoke(self._kill_late))
+        if plan.limit_s is not None and self._listed:
+            self.timers.after(plan.limit_s, Invoke(self._kill_late, plan.limited))
         self._end_if_empty()
 
-    def _kill_late(self) -> None:
-        for child in list(self._listed.values()):
-            if child.spec.shutdown_s is not None:
-                self._kill(child)
+    def _kill_late(self, numbers: frozenset[int]) -> None:
+        for child in [child for number, child in self._listed.items() if number in numbers]:
+            self._kill(child)
 
     def _stop_child(self, child: Child, *, shared_timer: bool = False) -> None:
         if child.state == "stopping":
             return
-        limit_s = child.spec.shutdown_s
         if child.cell is None or not child.alive:
             self._drop(child)
             return
         child.rest("stopping")
         child.launch = 0
-        reply = self._starting.pop(child, None)
-        if reply is not None:
-            reply.fail(ChildStartFailed(child.id, SHUTDOWN))
-        if limit_s == 0:
+        starting = self._starting.pop(child, None)
+        if starting is not None:
+            starting.fail(ChildStartFailed(child.id, SHUTDOWN))
+        step = plan_stop(child.spec.shutdown_s)
+        if not step.ask:
             child.cell.kill()
-        else:
-            child.cell.exit(self._cell, SHUTDOWN)
-            if limit_s is not None and not shared_timer:
-                self.timers.after(limit_s, Invoke(self._kill, child))
+            return
+        child.cell.exit(self._cell, SHUTDOWN)
+        if step.limit_s is not None and not shared_timer:
+            child.deadline = self.timers.after(step.limit_s, Invoke(self._kill, child))
 
     def _kill(self, child: Child) -> None:
         if child.state == "stopping" and child.cell is not None and child.alive:
-            log.warning("child_killed", supervisor=str(self), child_id=child.id, waited_s=child.spec.shutdown_s)
+            self._note_kill(child)
             child.cell.kill()
+
+    def _cancel_deadline(self, child: Child) -> None:
+        if child.deadline is not None:
+            child.deadline.cancel()
+            child.deadline = None
 
     def _drop(self, child: Child) -> None:
         """Forget a child; whoever waits for that is told, and an ending supervisor may be done."""
-        child.rest("down")
+        self._cancel_deadline(child)
+        self._forget(child)
         self._let_go(child)
-        self._listed.pop(self._numbers.pop(child, 0), None)
+        self._listed.pop(child.number, None)
         for reply in self._stopping.pop(child, ()):
             reply.set(None)
+        for reply in self._take_starters(child):
+            reply.fail(ChildStartFailed(child.id, SHUTDOWN))
         self._end_if_empty()
 
     def _end_if_empty(self) -> None:
         if self._ending is not None and not self._listed:
             self._cell.end(self._ending)
-
-    def _find(self, ref: ActorRef[Any]) -> Child | None:
-        return next((one for one in self._listed.values() if one.cell is not None and one.cell.ref == ref), None)
 
     def _children(self) -> Iterable[Child]:
         return self._listed.values()

@@ -28,6 +28,11 @@ class RestartWindow:
         kept = self.incidents[bisect_left(self.incidents, now - self.period_s) :]
         return replace(self, incidents=(*kept, now))
 
+    def left(self, now: float) -> int:
+        """Return how many more incidents it could stand at `now`."""
+        recent = len(self.incidents) - bisect_left(self.incidents, now - self.period_s)
+        return max(0, self.intensity - recent)
+
     @property
     def exceeded(self) -> bool:
         """Return whether the last incident was one too many."""

@@ -1,7 +1,7 @@
 """The one-job-at-a-time engine under the static supervisor.
 
 What takes time is a *job*: a generator that yields the child it waits for and goes on when that child has confirmed its
-start, has ended, or is late. One job runs at a time, others queue, and between any two steps messages are answered. A
+start, has ended, is late, or isn't wanted any more. One job runs at a time, others queue, and between any two steps messages are answered. A
 shutdown pre-empts: it closes the job that is running and drops those that wait (R23). Every job therefore leaves the table
 of children true at each `yield`.
 """
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Event", "Job", "JobKeeper", "Steps"]
 
-Event: TypeAlias = "StartOutcome | Literal['late', 'down']"
+Event: TypeAlias = "StartOutcome | Literal['late', 'down', 'terminated']"
 Steps: TypeAlias = "Generator[Child, Event, StartOutcome]"
 Job: TypeAlias = "Generator[Child, Event, None]"
 

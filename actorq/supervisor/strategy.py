@@ -1,7 +1,8 @@
 """Who is restarted with whom. Pure; the supervisor applies it.
 
 The four strategies are OTP's three and `dependents`: a child takes with it whoever requires it, directly or through
-others, except over edges that `rebind`. Children are in start order, which for `dependents` is a topological one.
+others, except over edges that `rebind`. Children are in start order, which for `dependents` is a topological one. A plan
+of `one_for_one` doesn't look at the siblings, so that its cost doesn't depend on how many there are.
 """
 
 from __future__ import annotations
@@ -9,14 +10,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from actorq.messages.reasons import is_clean
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from actorq.messages.reasons import ExitReason
 
-from actorq.messages.reasons import is_clean
-
-__all__ = ["STRATEGIES", "RestartPlan", "Strategy", "hard_edges", "is_restarted", "plan_restart", "plan_retry"]
+__all__ = [
+    "STRATEGIES",
+    "RestartPlan",
+    "Strategy",
+    "hard_edges",
+    "is_restarted",
+    "plan_recycle",
+    "plan_restart",
+    "plan_retry",
+    "plan_terminate",
+]
 
 Strategy = Literal["one_for_one", "one_for_all", "rest_for_one", "dependents"]
 STRATEGIES: Final[tuple[Strategy, ...]] = ("one_for_one", "one_for_all", "rest_for_one", "dependents")
@@ -43,11 +54,28 @@ def hard_edges(requires: Iterable[str], rebind: Iterable[str]) -> frozenset[str]
 
 
 def plan_restart(
-    strategy: Strategy, order: Sequence[str], failed: str, edges: Mapping[str, frozenset[str]]
+    strategy: Strategy, order: Iterable[str], failed: str, edges: Mapping[str, frozenset[str]]
 ) -> RestartPlan:
     """Return the plan for the end of `failed`; `edges` maps a child to those it can't go on without."""
     group = _affected(strategy, order, failed, edges)
     return RestartPlan(stop=tuple(child for child in reversed(group) if child != failed), start=group)
+
+
+def plan_recycle(
+    strategy: Strategy, order: Iterable[str], child: str, edges: Mapping[str, frozenset[str]]
+) -> RestartPlan:
+    """Return the plan for a restart of `child` that somebody asked for: it lives, so it is stopped in its place, too."""
+    group = _affected(strategy, order, child, edges)
+    return RestartPlan(stop=tuple(reversed(group)), start=group)
+
+
+def plan_terminate(
+    strategy: Strategy, order: Iterable[str], child: str, edges: Mapping[str, frozenset[str]]
+) -> tuple[str, ...]:
+    """Return whom to stop, in this order, where `child` shall be down; only `dependents` takes others along."""
+    if strategy != "dependents":
+        return (child,)
+    return tuple(reversed(_affected(strategy, order, child, edges)))
 
 
 def plan_retry(
@@ -68,7 +96,7 @@ def plan_retry(
 
 
 def _affected(
-    strategy: Strategy, order: Sequence[str], failed: str, edges: Mapping[str, frozenset[str]]
+    strategy: Strategy, order: Iterable[str], failed: str, edges: Mapping[str, frozenset[str]]
 ) -> tuple[str, ...]:
     match strategy:
         case "one_for_one":
@@ -76,10 +104,13 @@ def _affected(
         case "one_for_all":
             return tuple(order)
         case "rest_for_one":
-            return tuple(order[list(order).index(failed) :])
+            listed = list(order)
+            return tuple(listed[listed.index(failed) :])
         case "dependents":
             hit = {failed}
+            group = []
             for child in order:
-                if not hit.isdisjoint(edges.get(child, ())):
+                if child in hit or not hit.isdisjoint(edges.get(child, ())):
                     hit.add(child)
-            return tuple(child for child in order if child in hit)
+                    group.append(child)
+            return tuple(group)

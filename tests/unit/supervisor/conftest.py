@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from actorq.actors import System
-from tests.unit.supervisor.members import Harness
+from tests.unit.supervisor.members import Gated, Harness
 
 
 @pytest.fixture
@@ -16,3 +16,10 @@ def system():
 @pytest.fixture
 def harness(system):
     return Harness(system)
+
+
+@pytest.fixture
+def gated():
+    gated = Gated()
+    yield gated
+    gated.gate.set()

@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
-from actorq.actors import Actor
+from actorq.actors import Actor, Exit
 from actorq.supervisor import ChildSpec, Supervisor
 from actorq.testing.wait import wait_until
+
+
+def crash(_):
+    raise RuntimeError("oops")
+
+
+def fail(_):
+    raise LookupError("no")
+
+
+def leave(reason):
+    """Return what ends an actor with `reason`."""
+
+    def end(_):
+        raise Exit(reason)
+
+    return end
 
 
 class Journal(list[Any]):
@@ -40,6 +58,26 @@ class Member(Actor):
 
 class PinnedMember(Member):
     pinned = True
+
+
+class Gated:
+    """Members that are held up until `gate` is set."""
+
+    def __init__(self):
+        self.gate, self.entered = threading.Event(), threading.Event()
+        gated = self
+
+        class Stopping(PinnedMember):
+            def terminate(self, reason):
+                gated.wait()
+                super().terminate(reason)
+
+        self.stopping = Stopping
+
+    def wait(self, _=None):
+        """Hold up whoever calls; as a step of a plan: a start that goes on when the gate opens."""
+        self.entered.set()
+        self.gate.wait(10)
 
 
 class Harness:
