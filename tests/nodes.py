@@ -32,6 +32,7 @@ class NodeProcess:
     slots: int = 2
     options: tuple[str, ...] = ()
     environ: dict[str, str] = field(default_factory=dict)
+    module: str = "actorq"
     process: subprocess.Popen[str] | None = None
 
     def start(self) -> Self:
@@ -41,7 +42,7 @@ class NodeProcess:
         with log.open("w") as output:
             self.process = subprocess.Popen(
                 [
-                    *(sys.executable, "-m", "actorq", "node", "-A", self.app, "--home", str(self.home)),
+                    *(sys.executable, "-m", self.module, "node", "-A", self.app, "--home", str(self.home)),
                     *("-c", str(self.slots), *self.options),
                 ],
                 stdout=output,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from typing import Any
 
 from actorq import App
 from actorq.tasks.request import current
@@ -29,6 +30,16 @@ def work(number: int, seconds: float = 0.0) -> int:
     note("start")
     if seconds:
         time.sleep(seconds)
+    note("end")
+    return number
+
+
+@app.task(bind=True, max_retries=2)
+def stutter(self: Any, number: int) -> int:
+    if not self.request.retries:
+        note("first")
+        raise self.retry(countdown=0.05)
+    note("start")
     note("end")
     return number
 

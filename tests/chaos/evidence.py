@@ -63,3 +63,14 @@ def check_attempts(attempts: dict[str, list[Attempt]], killed: Collection[int]) 
             assert attempt.pid in killed, f"{task_id} ran again though process {attempt.pid} wasn't killed: {found}"
             assert attempt.is_last_of_process, f"{task_id} ran again though its process went on to others: {found}"
     return counts
+
+
+def count_events(folder: Path, event: str) -> Counter[str]:
+    """Return how often each task noted `event`."""
+    counts: Counter[str] = Counter()
+    for path in folder.glob("slot-*.log"):
+        for line in path.read_text().splitlines(keepends=True):
+            words = line.split()
+            if line.endswith("\n") and words[2] == event:
+                counts[words[0]] += 1
+    return counts
