@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from actorq.actors import Actor
 from actorq.errors import Exit
 from actorq.log import get_logger
-from actorq.messages.reasons import SHUTDOWN, is_clean
+from actorq.messages.reasons import SHUTDOWN
 from actorq.node.messages import ForkFailed, ForkSlot, LookForStrays, RetireSlot, SlotForked, SlotGone
 from actorq.slot.line import LineView, trace_path
 from actorq.slot.process import reap
@@ -88,15 +88,15 @@ class SlotActor(Actor):
         """Leave the process alone when this actor crashes; end it when it was to end."""
         self._unwatch()
         process = self.roster.processes.get(self.place)
-        if process is not None and self._is_mine and is_clean(reason):
+        if process is not None and self._is_mine and reason == SHUTDOWN:
             process.kill()
             self._bury(process)
 
     def stop_requested(self, reason: ExitReason) -> None:
-        """Retire when the supervisor says so; any other end of it leaves the process to the next incarnation."""
+        """Retire when it is told to, in order; any other end of it, or of its supervisors, leaves the process alone."""
         process = self.roster.processes.get(self.place)
-        if not is_clean(reason) or process is None or not self._is_mine:
-            if is_clean(reason) and self._is_mine:
+        if reason != SHUTDOWN or process is None or not self._is_mine:
+            if reason == SHUTDOWN and self._is_mine:
                 self.roster.orders.pop(self.place, None)  # what comes for it isn't wanted any more
             raise Exit(reason)
         if self._retiring_since is None:

@@ -213,9 +213,9 @@ class DynamicSupervisor(Keeper):
         if counted:
             self._window = self._window.add(self.clock.monotonic())
             if self._window.exceeded:
-                self._note_exhausted(child)
+                reason = self._note_exhausted(child)
                 self._drop(child)
-                self._shut_down(SHUTDOWN)
+                self._shut_down(reason)
                 return
         child.rest("restarting")
         delay_s = child.spec.backoff.delay_s(child.failures, random.random)
@@ -263,7 +263,7 @@ class DynamicSupervisor(Keeper):
         if not step.ask:
             child.cell.kill()
             return
-        child.cell.exit(self._cell, SHUTDOWN)
+        child.cell.exit(self._cell, self._stop_reason())
         if step.limit_s is not None and not shared_timer:
             child.deadline = self.timers.after(step.limit_s, Invoke(self._kill, child))
 

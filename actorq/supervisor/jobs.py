@@ -34,7 +34,6 @@ class JobKeeper(Keeper):
     _jobs: deque[Job]
     _job: Job | None  # the one that runs
     _awaited: Child | None  # the child whose next event it gets
-    _ending: ExitReason | None
     _stepping: bool
 
     @abstractmethod

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from actorq.actors import ActorRef, NameRef
 from actorq.actors.outcome import Started, StartFailed
 from actorq.log import get_logger
-from actorq.messages.reasons import KILLED, Crashed, as_reason, is_clean
+from actorq.messages.reasons import KILLED, SHUTDOWN, Crashed, Shutdown, as_reason, is_clean
 from actorq.supervisor.component import Named
 from actorq.supervisor.inspection import Inspected
 
@@ -38,6 +38,7 @@ class Keeper(Inspected):
     trap_exit: ClassVar[bool] = True
     _by_monitor: dict[int, Child]
     _by_cell: dict[int, Child]  # by the number of the last incarnation, dead or alive
+    _ending: ExitReason | None  # why this supervisor ends, if it does
 
     def _init_keeper(self, window: RestartWindow) -> None:
         self._window = window
@@ -134,9 +135,21 @@ class Keeper(Inspected):
 
     # -- telling people --------------------------------------------------------------------------------------------------
 
+    def _stop_reason(self) -> ExitReason:
+        """Return what a child is told that has to end.
+
+        Where this supervisor ends because it gave up, or because its parent crashed, somebody will start it anew: that is
+        no end in good order, and its children hear of it. They may leave behind what their successors can use.
+        """
+        ending = self._ending
+        if ending is None or (self._cell.parent is None and is_clean(ending)):
+            return SHUTDOWN
+        return ending
+
     def _note_end(self, event: str, child: Child, reason: ExitReason, **facts: Any) -> None:
         """Log how a child ended by itself: one event."""
-        if is_clean(reason):
+        gave_up = isinstance(reason, Shutdown) and reason.info is not None and child.spec.type == "supervisor"
+        if is_clean(reason) and not gave_up:
             log.info("child_ended", supervisor=str(self), child_id=child.id, reason=str(reason))
         else:
             self._note_failure_of(event, child, reason, **facts)
@@ -166,18 +179,20 @@ class Keeper(Inspected):
         child.seen_up, child.down_at = True, None
         log.info(event, supervisor=str(self), child_id=child.id)
 
-    def _note_exhausted(self, child: Child) -> None:
-        """Say that this supervisor gives up (R13)."""
+    def _note_exhausted(self, child: Child) -> Shutdown:
+        """Say that this supervisor gives up; return the reason for which it ends (R13)."""
         log.error(
             "supervisor_gave_up", supervisor=str(self), child_id=child.id, reason=child.last_error,
             intensity=self._window.intensity, period_s=self._window.period_s,
         )  # fmt: skip
+        return Shutdown(f"gave up on {child.id!r}: {child.last_error}")
 
     def _note_kill(self, child: Child) -> None:
         log.warning("child_killed", supervisor=str(self), child_id=child.id, waited_s=child.spec.shutdown_s)
 
     def _report_stop(self, child: Child, reason: ExitReason) -> None:
         """Say so where a child that was told to stop ended for another reason (R21)."""
-        expected = reason == KILLED if child.spec.shutdown_s == 0 else is_clean(reason)
+        in_order = is_clean(reason) or reason == self._stop_reason()
+        expected = reason == KILLED if child.spec.shutdown_s == 0 else in_order
         if not expected and reason != KILLED:  # a kill after the deadline has its own event
             self._note_end("child_stop_failed", child, reason)

@@ -92,8 +92,7 @@ class Restarter(Stepper):
         self._window = self._window.add(now)
         if not self._window.exceeded:
             return True
-        self._note_exhausted(child)
-        self._pre_empt(SHUTDOWN)
+        self._pre_empt(self._note_exhausted(child))
         return False
 
     def _start_group(

@@ -179,7 +179,7 @@ class Stepper(JobKeeper):
             return
         step = plan_stop(child.spec.shutdown_s)
         if step.ask:
-            cell.exit(self._cell, SHUTDOWN)
+            cell.exit(self._cell, self._stop_reason())
         else:
             cell.kill()
         if step.limit_s is not None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import structlog.testing
 
-from actorq.actors import IGNORE, ActorDead, Exit
+from actorq.actors import IGNORE, Actor, ActorDead, Exit
 from actorq.messages.reasons import KILLED, NORMAL, SHUTDOWN, Crashed, Shutdown
 from actorq.supervisor import Backoff, ChildStartFailed, RestartChild, StartChild, TerminateChild, Tree
 from actorq.testing.wait import wait_until
@@ -186,7 +186,7 @@ def test_one_incident_too_many_stops_all_in_reverse_and_ends_with_shutdown(harne
         harness.settle("a")
     harness.journal.clear()
     harness.end("a", crash)
-    assert system.wait_down(harness.ref) == SHUTDOWN
+    assert str(system.wait_down(harness.ref)).startswith("shutdown: gave up on ")
     assert harness.journal == [("stop", "a"), ("stop", "z")]
 
 
@@ -201,7 +201,7 @@ def test_failed_retries_count_and_lead_to_escalation(harness, system):
     quick = Backoff(min_s=0.001, max_s=0.001)
     harness.start(harness.spec("a", plan=[None] + [fail] * 50, backoff=quick), intensity=4, period_s=60)
     harness.end("a", crash)
-    assert system.wait_down(harness.ref) == SHUTDOWN
+    assert str(system.wait_down(harness.ref)).startswith("shutdown: gave up on ")
     assert harness.journal.starts() == ["a"] * 5  # the first, the restart, and one for each incident that was allowed
 
 
@@ -217,7 +217,7 @@ def test_a_nested_supervisor_that_gave_up_is_restarted_by_its_parent(harness, sy
     )  # fmt: skip
     first = harness.child("inner")
     system.whereis("leaf").proxy().do.defer(crash)
-    assert system.wait_down(first) == SHUTDOWN
+    assert str(system.wait_down(first)).startswith("shutdown: gave up on ")
     harness.settle("inner")
     assert harness.child("inner") != first
     assert system.ref("leaf").is_alive()
@@ -528,3 +528,39 @@ def test_start_failures_by_the_api_are_refusals_and_keep_the_supervisor(harness)
     assert isinstance(caught.value.__cause__, LookupError)
     assert harness.state("bad") == "gone"
     assert harness.state("a") == "up"
+
+
+def test_who_gives_up_under_a_parent_says_so_to_its_children_and_to_its_parent(harness, system):
+    """A child whose supervisor will be started anew may leave behind what its successor can use."""
+    from actorq.supervisor import ChildSpec, Supervisor
+
+    reasons: list[str] = []
+
+    class Bystander(Actor):
+        def terminate(self, reason):
+            reasons.append(str(reason))
+
+    inner = [harness.spec("leaf", name="leaf"), ChildSpec("bystander", Bystander)]
+    flags = {"strategy": "one_for_one", "intensity": 0, "period_s": 5.0}
+    harness.start(ChildSpec("inner", Supervisor, args=(inner,), kwargs=flags, type="supervisor"))
+    first = harness.child("inner")
+    system.whereis("leaf").proxy().do.defer(crash)
+    assert str(system.wait_down(first)) == "shutdown: gave up on 'leaf': RuntimeError: oops"
+    harness.settle("inner")
+    assert reasons == ["shutdown: gave up on 'leaf': RuntimeError: oops"]
+    assert harness.which()["inner"].state == "up"
+
+
+def test_who_gives_up_at_the_top_ends_its_children_in_order(harness, system):
+    reasons: list[str] = []
+
+    class Bystander(Actor):
+        def terminate(self, reason):
+            reasons.append(str(reason))
+
+    from actorq.supervisor import ChildSpec
+
+    harness.start(ChildSpec("bystander", Bystander), harness.spec("leaf", name="leaf"), intensity=0)
+    system.whereis("leaf").proxy().do.defer(crash)
+    system.wait_down(harness.ref)
+    assert reasons == ["shutdown"]
