@@ -1,14 +1,21 @@
 """actorq: a task queue for Python that is an actor runtime inside."""
 
+from actorq.actors import Actor, ActorRef, NameRef, Outcome, Refusal, Reply, System
 from actorq.app import App
 from actorq.codec import register_exception
 from actorq.errors import (
+    ActorDead,
+    ActorError,
     ActorqError,
+    AlreadyStarted,
+    AskTimeout,
     BrokerUnavailable,
     ConfigError,
     DecodeError,
     EncodeError,
+    Exit,
     Ignore,
+    MailboxFull,
     MaxRetriesExceeded,
     NotRegistered,
     PluginError,
@@ -19,6 +26,7 @@ from actorq.errors import (
     ResultUnknown,
     Retry,
     SlotLost,
+    SoftTimeLimitExceeded,
     StoreDamaged,
     StoreError,
     StoreFull,
@@ -29,34 +37,55 @@ from actorq.errors import (
 )
 from actorq.plugins import Plugin
 from actorq.results import AsyncResult
+from actorq.supervisor import Backoff, ChildSpec, Component, DynamicSupervisor, SpecError, Supervisor
 from actorq.tasks import Request, Task, current_request
 from actorq.version import __version__
 
 __all__ = [
+    "Actor",
+    "ActorDead",
+    "ActorError",
+    "ActorRef",
     "ActorqError",
+    "AlreadyStarted",
     "App",
+    "AskTimeout",
     "AsyncResult",
+    "Backoff",
     "BrokerUnavailable",
+    "ChildSpec",
+    "Component",
     "ConfigError",
     "DecodeError",
+    "DynamicSupervisor",
     "EncodeError",
+    "Exit",
     "Ignore",
+    "MailboxFull",
     "MaxRetriesExceeded",
+    "NameRef",
     "NotRegistered",
+    "Outcome",
     "Plugin",
     "PluginError",
     "QueueFull",
+    "Refusal",
     "Reject",
     "RemoteError",
+    "Reply",
     "Request",
     "ResultTimeout",
     "ResultUnknown",
     "Retry",
     "SlotLost",
+    "SoftTimeLimitExceeded",
+    "SpecError",
     "StoreDamaged",
     "StoreError",
     "StoreFull",
     "StoreLocked",
+    "Supervisor",
+    "System",
     "Task",
     "TaskError",
     "TaskRevoked",

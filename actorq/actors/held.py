@@ -7,7 +7,7 @@ time is answered with ActorDead, or becomes a dead letter.
 Invariant: a message is here, or in a mailbox, or answered; moving it happens under the system's lock. That a later message
 doesn't overtake those that wait, step by step:
 
-1. A sender looks whether the actor is booted, under the lock. If it isn't, the message is held.
+1. A sender looks whether the actor is booted and not on its way out, under the lock. Else the message is held.
 2. An actor sets `booted`, then takes the lock and fetches what is held for its name.
 
 Either the sender sees `booted`, and then everything held before is already in the mailbox or the lock makes it wait until it
@@ -62,12 +62,12 @@ class HeldMessages:
         """
         system = self._system
         cell = system.find_named(name)
-        if cell is not None and cell.booted and name not in self._by_name:
+        if cell is not None and _takes(cell) and name not in self._by_name:
             cell.mailbox.put(Envelope(message, reply_to))  # type: ignore[arg-type]
             return
         with system.lock:
             cell = system.find_named(name)
-            ready = cell is not None and cell.booted and name not in self._by_name
+            ready = cell is not None and _takes(cell) and name not in self._by_name
             held = None if ready or self._closed else self._hold(name, message, reply_to)
         if ready:
             assert cell is not None
@@ -123,6 +123,11 @@ class HeldMessages:
             if not queue:
                 del self._by_name[held.name]
         _lose(self._system, held)
+
+
+def _takes(cell: Cell) -> bool:
+    """Return whether a message may go to `cell`: one that is on its way out still has the name, and only loses messages."""
+    return cell.booted and not cell.mailbox.closed
 
 
 def _set_alarm(clerk: Cell, messages: HeldMessages, held: _Held, wait_s: float) -> None:

@@ -130,10 +130,11 @@ class System:
         name: str | None = None,
         stop_timeout_s: float = STOP_TIMEOUT_S,
         **kwargs: Any,
-    ) -> ExitReason:
+    ) -> ExitReason | None:
         """Be the main function of a program: spawn a root, wait until it ends or SIGINT or SIGTERM comes, shut down.
 
-        Return the reason for which the root ended. A second signal acts as if there were no `run`. Main thread only.
+        Return None where a signal ended it, else the reason for which the root ended by itself: a supervisor that gave up
+        ends with `shutdown`, too. A second signal acts as if there were no `run`. Main thread only.
 
         Raises:
             RuntimeError: this isn't the main thread.
@@ -148,7 +149,7 @@ class System:
                     log.info("system_interrupted", system=self.name, signal=number)
         finally:
             self.shutdown(stop_timeout_s)
-        return root.cell.reason
+        return None if number else root.cell.reason
 
     def __enter__(self) -> Self:
         return self

@@ -11,7 +11,7 @@ import threading
 
 import pytest
 
-from actorq.actors import NORMAL, SHUTDOWN, Actor, Crashed, Exit, System
+from actorq.actors import NORMAL, Actor, Crashed, Exit, System
 
 HEAD = """
 import os, signal, sys
@@ -52,7 +52,7 @@ class Refusing(Actor):
         raise ValueError("not today")
 
 
-def test_run_returns_the_reason_for_which_the_root_ended():
+def test_run_returns_the_reason_for_which_the_root_ended_by_itself():
     assert System("done").run(Done) == NORMAL
     reason = System("crash").run(Crashing)
     assert isinstance(reason, Crashed)
@@ -63,7 +63,7 @@ def test_run_returns_the_reason_for_which_the_root_ended():
 def test_a_signal_ends_a_run_in_good_order_and_the_handlers_are_back(number):
     before = signal.getsignal(number)
     system = System("interrupted")
-    assert system.run(Interrupting, number) == SHUTDOWN
+    assert system.run(Interrupting, number) is None
     assert signal.getsignal(number) is before
     assert system.loops() == []
 
@@ -131,4 +131,4 @@ def test_a_signal_in_the_middle_of_a_slow_start_ends_it_as_soon_as_it_is_up():
 
         print(System("slow").run(Slow))
     """)
-    assert (done.returncode, done.stdout) == (0, "shutdown\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, "None\n"), done.stderr
