@@ -261,13 +261,14 @@ class Loop:
             if cell is None:
                 self._cancelled -= 1
                 continue
+            envelope = Envelope(timer.message)
             if timer.interval_s is None:
                 timer.expire()
             else:
                 next_due = timer.due + timer.interval_s
                 timer.due = next_due if next_due > now else now + timer.interval_s
                 self.add_timer(timer)
-            cell.run(cell.deliver, Envelope(timer.message))
+            cell.run(cell.deliver, envelope)
             if self.signals:
                 self._run_signals()
             timers = self._timers  # a cancellation or an end may have swept the heap

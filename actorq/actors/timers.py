@@ -33,8 +33,9 @@ class Timer:
             cell.loop.timer_cancelled()
 
     def expire(self) -> None:
-        """Take note that nothing comes any more."""
+        """Take note that nothing comes any more; what lies on in the loop's heap mustn't keep a dead actor."""
         cell, self.cell = self.cell, None
+        self.message = None
         if cell is not None:
             cell.pending_timers.discard(self)
 
