@@ -84,7 +84,8 @@ class Watchdog:
                 log.warning("loop_stuck", loop=loop.name, stuck_for_s=round(stuck_s, 1), stack=_stack_of(loop))
             if stuck_s >= self._limit_s + loop.patience_s:
                 self._report(f"the loop {loop.name!r} has been at one item for {stuck_s:.1f} s")
-        self._look_for_zombies()
+        if awake_s >= self._grace_s:
+            self._look_for_zombies()
 
     def _look_for_zombies(self) -> None:
         zombies = self._system.zombies(self._grace_s)
