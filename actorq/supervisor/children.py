@@ -55,7 +55,7 @@ class Child:
     """The mutable side of a spec. `cell` is the incarnation that lives, or that is still to be seen off."""
 
     __slots__ = (
-        "cell", "cell_id", "deadline", "down_at", "ended", "failures", "info", "last_error", "last_error_at", "launch",
+        "cell", "cell_id", "deadline", "down_at", "ended", "failures", "info", "known_id", "last_error", "last_error_at", "launch",
         "monitor_id", "number", "restarts", "retry", "seen_up", "spec", "state", "terminated", "terminators", "up_at",
         "up_since", "waiting_on", "window",
     )  # fmt: skip
@@ -65,7 +65,7 @@ class Child:
         self.number = number  # place in the order of start
         self.state: ChildState = "down"
         self.cell: Cell | None = None
-        self.cell_id = 0  # of the last incarnation, by whose ref it is found
+        self.cell_id = self.known_id = 0  # of the last incarnation, and of the last that was up: by these it is found
         self.launch = 0  # number of the launch whose confirmation is awaited; 0: none
         self.monitor_id = 0
         self.ended: ExitReason | None = None  # it ended by itself, and nothing has been done about it yet

@@ -37,7 +37,7 @@ class Keeper(Inspected):
 
     trap_exit: ClassVar[bool] = True
     _by_monitor: dict[int, Child]
-    _by_cell: dict[int, Child]  # by the number of the last incarnation, dead or alive
+    _by_cell: dict[int, Child]  # by the number of an incarnation: the last one, and the last one that was up
     _ending: ExitReason | None  # why this supervisor ends, if it does
 
     def _init_keeper(self, window: RestartWindow) -> None:
@@ -81,7 +81,8 @@ class Keeper(Inspected):
         except Exception as error:  # noqa: BLE001  a taken name, a constructor: a start that failed, not a broken supervisor
             confirm(StartFailed(as_reason(error), error))
             return
-        self._by_cell.pop(child.cell_id, None)
+        if child.cell_id != child.known_id:
+            self._by_cell.pop(child.cell_id, None)
         child.cell, child.cell_id = cell, cell.id
         self._by_cell[cell.id] = child
         child.monitor_id = own.monitor(cell)
@@ -97,6 +98,9 @@ class Keeper(Inspected):
             return  # that incarnation was stopped before it confirmed
         child.launch = 0
         if isinstance(outcome, Started):
+            if child.known_id != child.cell_id:
+                self._by_cell.pop(child.known_id, None)
+                child.known_id = child.cell_id
             child.came_up(self.clock.now(), self.clock.monotonic(), outcome.info)
         else:
             self._let_go(child, by_itself=isinstance(outcome, StartFailed))
@@ -123,15 +127,15 @@ class Keeper(Inspected):
         child.went_down(self.clock.monotonic(), by_itself=by_itself)
 
     def _find_ref(self, wanted: AnyRef) -> Child | None:
-        """Return the child whose last incarnation `wanted` means, be it dead by now."""
+        """Return the child of which `wanted` is the last incarnation, or the last that was up, be it dead by now."""
         ref = wanted.resolve() if isinstance(wanted, NameRef) else wanted
         return self._by_cell.get(ref.id) if isinstance(ref, ActorRef) else None
 
     def _forget(self, child: Child) -> None:
         """Let nothing find the child any more."""
         child.rest("down")
-        if self._by_cell.get(child.cell_id) is child:
-            del self._by_cell[child.cell_id]
+        self._by_cell.pop(child.cell_id, None)
+        self._by_cell.pop(child.known_id, None)
 
     # -- telling people --------------------------------------------------------------------------------------------------
 

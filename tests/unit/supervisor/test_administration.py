@@ -7,7 +7,7 @@ import threading
 import pytest
 import structlog.testing
 
-from actorq.actors import IGNORE, ActorDead, Exit, Refusal
+from actorq.actors import IGNORE, ActorDead, Refusal
 from actorq.messages.reasons import KILLED, NORMAL, SHUTDOWN
 from actorq.supervisor import (
     Backoff,
@@ -31,20 +31,7 @@ from actorq.supervisor import (
 )
 from actorq.supervisor.spec import BadSignificant
 from actorq.testing.wait import wait_until
-from tests.unit.supervisor.members import Member, PinnedMember
-
-
-def crash(_):
-    raise RuntimeError("oops")
-
-
-def fail(_):
-    raise LookupError("no")
-
-
-def leave(_):
-    raise Exit(NORMAL)
-
+from tests.unit.supervisor.members import Member, PinnedMember, crash, fail, leave
 
 # -- the static one --------------------------------------------------------------------------------------------------------
 
@@ -202,7 +189,7 @@ def test_dynamic_children_that_are_not_restarted_are_forgotten(harness, dynamic)
     top = dynamic()
     transient = top.ask(StartChild(harness.spec("a", restart="transient")))
     temporary = top.ask(StartChild(harness.spec("b", restart="temporary")))
-    transient.proxy().do.defer(leave)
+    transient.proxy().do.defer(leave(NORMAL))
     temporary.proxy().do.defer(crash)
     wait_until(lambda: refs(top) == [])
     assert top.ask(StartChild(harness.spec("c", plan=[lambda _: IGNORE]))) is None

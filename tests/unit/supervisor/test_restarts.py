@@ -8,66 +8,11 @@ from typing import Any
 import pytest
 import structlog.testing
 
-from actorq.actors import IGNORE, Actor, ActorDead, Exit
-from actorq.messages.reasons import KILLED, NORMAL, SHUTDOWN, Crashed, Shutdown
+from actorq.actors import IGNORE, Actor, ActorDead
+from actorq.messages.reasons import KILLED, NORMAL, SHUTDOWN, Crashed
 from actorq.supervisor import Backoff, ChildStartFailed, RestartChild, StartChild, TerminateChild, Tree
 from actorq.testing.wait import wait_until
-from tests.unit.supervisor.members import Member, PinnedMember
-
-
-def crash(_):
-    raise RuntimeError("oops")
-
-
-def leave(reason):
-    def end(_):
-        raise Exit(reason)
-
-    return end
-
-
-REASONS = {
-    "normal": leave(NORMAL),
-    "shutdown": leave(SHUTDOWN),
-    "shutdown with info": leave(Shutdown("because")),
-    "crash": crash,
-    "killed": leave(KILLED),
-}
-CLEAN = {"normal", "shutdown", "shutdown with info"}
-# The one that ends is "m"; who starts again with it, and who stops for it.
-STRATEGIES = {
-    "one_for_one": (["m"], []),
-    "one_for_all": (["z", "m", "a", "k"], ["k", "a", "z"]),
-    "rest_for_one": (["m", "a", "k"], ["k", "a"]),
-    "dependents": (["m", "k"], ["k"]),
-}
-
-
-@pytest.mark.parametrize("strategy", STRATEGIES)
-@pytest.mark.parametrize("reason", REASONS)
-@pytest.mark.parametrize("restart", ["permanent", "transient", "temporary"])
-def test_the_matrix_of_restart_type_reason_and_strategy(harness, restart, reason, strategy):
-    harness.start(
-        harness.spec("z"),
-        harness.spec("m", restart=restart),
-        harness.spec("a"),
-        harness.spec("k", requires=("m",)),
-        strategy=strategy,
-    )
-    harness.journal.clear()
-    harness.end("m", REASONS[reason])
-    restarted = restart == "permanent" or (restart == "transient" and reason not in CLEAN)
-    if restarted:
-        starts, stops = STRATEGIES[strategy]
-        wait_until(lambda: len(harness.journal.starts()) == len(starts))
-        assert harness.journal.starts() == starts
-        assert harness.journal.stops() == ["m", *stops]
-        harness.settle("z", "m", "a", "k")
-    else:
-        gone = "gone" if restart == "temporary" else "down"
-        wait_until(lambda: harness.state("m") == gone)
-        assert harness.journal == [("stop", "m")]
-        assert harness.state("k") == "up"
+from tests.unit.supervisor.members import Member, PinnedMember, crash, fail, leave
 
 
 def test_children_start_in_list_order_and_stop_in_reverse(harness, system):
@@ -100,10 +45,6 @@ def test_a_crash_is_logged_once_by_its_supervisor_with_its_traceback(harness):
 
 
 # -- start ---------------------------------------------------------------------------------------------------------------
-
-
-def fail(_):
-    raise LookupError("no")
 
 
 def test_a_start_error_stops_those_that_are_up_in_reverse_and_is_raised_as_it_was(harness, system):
