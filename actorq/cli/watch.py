@@ -45,6 +45,8 @@ def _print_status(data: dict[str, Any]) -> None:
             "tasks": f"{data['unfinished']} unfinished; this epoch {data['accepted']} accepted, {data['finished']} finished",
         }.items()
     )
+    for component, why in data["degraded"].items():
+        click.echo(f"DEGRADED: {component} is {why}")
     if data["full"]:
         click.echo("the disk is FULL: new tasks are refused until there is room")
     if data["queues"]:

@@ -29,6 +29,7 @@ from actorq.node.zygote import Zygote
 from actorq.plugins.parts import collect_commands, collect_components
 from actorq.plugins.values import NODE_PARTS, NodePart
 from actorq.supervisor import (
+    Backoff,
     ChildSpec,
     Component,
     DynamicSupervisor,
@@ -62,8 +63,12 @@ __all__ = [
     "plan_node",
 ]
 
-ROOT_INTENSITY: Final = 20
-ROOT_PERIOD_S: Final = 10.0
+# Restarts that fail come every 5 s after a while: a required component that can't start ends its node in a quarter of a
+# minute. A hub that can't work mustn't keep the lock from a node that can.
+ROOT_INTENSITY: Final = 10
+ROOT_PERIOD_S: Final = 30.0
+# A zygote comes up at once and ends when the application can't be imported: only one that has lived is well.
+ZYGOTE_BACKOFF: Final = Backoff(min_s=0.1, max_s=5.0, reset_after_s=10.0)
 POOL_INTENSITY: Final = 20
 POOL_PERIOD_S: Final = 10.0
 
@@ -175,7 +180,8 @@ def _list_built_in(parts: NodeParts) -> list[Component]:
             kwargs={"home": home, **hub},
             protocol=protocols.OutboxesProtocol,
         ),
-        Component("janitor", Janitor, requires=("store",), kwargs=hub),
+        # Results that stay longer than they should harm nobody: not worth a node.
+        Component("janitor", Janitor, requires=("store",), kwargs=hub, exhausted="park"),
         Component(
             "link", Link, provides=("link",), kwargs={"home": home, "node": node}, protocol=protocols.LinkProtocol
         ),
@@ -211,6 +217,7 @@ def _plan_pool(parts: NodeParts) -> list[ChildSpec]:
             Zygote,
             kwargs={"start": parts.start_zygote, "home": parts.home, "node": parts.node, "roster": parts.roster},
             name="zygote",
+            backoff=ZYGOTE_BACKOFF,
         ),
         ChildSpec(
             "slots",

@@ -21,6 +21,7 @@ from actorq.actors import Actor
 from actorq.config import suggest
 from actorq.log import get_logger
 from actorq.messages.wire import Answer, Ask
+from actorq.node.condition import find_unwell
 from actorq.node.messages import Forward, NodeAnswer, NodeQuestion, NodeReply, Reply, Request, Snapshot
 from actorq.supervisor import Tree
 from actorq.version import __version__
@@ -103,13 +104,20 @@ class Control(Actor):
             return
         snapshot = outcome.value
         if request.command == "status":
-            self._reply(request, {"hub": self.node, "home": str(self.home.path), **snapshot})
+            status = {"hub": self.node, "home": str(self.home.path), **snapshot}
+            self.ask_then(
+                self.system.ref("node"), Tree(), GATHER_S, lambda tree: self._tell_status(request, status, tree)
+            )
             return
         nodes: dict[str, list[Any]] = {name: [] for name in snapshot["nodes"]}
         for slot in snapshot["slots"]:
             found = [slot["active"]] if request.command == "active" else slot["reserved"]
             nodes.setdefault(slot["node"], []).extend({**task, "slot": slot["slot"]} for task in found if task)
         self._reply(request, nodes)
+
+    def _tell_status(self, request: Request, status: dict[str, Any], tree: Outcome) -> None:
+        degraded = find_unwell(tree.value) if tree.ok else {"node": f"silent: {tree.error}"}
+        self._reply(request, {**status, "degraded": degraded})
 
     def _gather(self, request: Request, outcome: Outcome) -> None:
         nodes = set(outcome.value["nodes"]) if outcome.ok else set()

@@ -34,6 +34,12 @@ log = get_logger(__name__)
 STOP_DEADLINE_S: Final = 10.0
 
 
+def _tell_chain(error: BaseException) -> str:
+    """Return an error with who was being started, outermost first, in one line; supervisors have noted themselves on it."""
+    whom = [*reversed(getattr(error, "__notes__", ())), f"{type(error).__name__}: {error}"]
+    return ": ".join(" ".join(part.split()) for part in whom)
+
+
 class Node:
     """One node in this process; `start` once, `stop`, then `finish`.
 
@@ -105,7 +111,7 @@ class Node:
             self.lock.release()
             if isinstance(error, ActorqError) or not isinstance(error, Exception):
                 raise
-            raise ActorqError(f"the node can't start: {type(error).__name__}: {error}") from error
+            raise ActorqError(f"the node can't start: {_tell_chain(error)}") from error
         else:
             self._root.watch(self._root_ended)
             self._watchdog.start()

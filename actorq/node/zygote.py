@@ -44,6 +44,7 @@ class Zygote(Actor):
         """Start the process; slots can be ordered at once, it answers when the application is imported."""
         self.home, self.node, self.roster = home, node, roster
         self._waiting: dict[str, int] = {}
+        self._why = "the zygote process ended"
         self._process = start()
         self.sockets.add_fd(self._process.fileno(), self._on_replies)
         self.timers.after(STRAYS_S, _StraysShow())  # an earlier zygote may have died between a fork and its answer
@@ -86,12 +87,12 @@ class Zygote(Actor):
                 case orders.SlotFailed(name=name, error=error):
                     self._fail(name, error)
                 case orders.AppFailed(error=error):
-                    log.error("application_not_imported", why=error)
+                    self._why = f"the application can't be imported: {error}"
                 case orders.AppReady(boot_s=boot_s, forks=forks):
                     log.debug("application_imported", boot_s=boot_s, forks=forks)
                 case ZygoteLost():
                     self.sockets.remove(fd)
-                    raise Exit(Crashed("ZygoteEnded", "the zygote process ended", ""))
+                    raise Exit(Crashed("ZygoteEnded", self._why, ""))
 
     def _enter(self, started: SlotStarted) -> None:
         place = self._waiting.pop(started.name, -1)

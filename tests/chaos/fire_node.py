@@ -30,11 +30,13 @@ from actorq.node import components
 from actorq.node import node as node_module
 from actorq.node.node import Node
 from actorq.supervisor import Tree
+from actorq.supervisor.backoff import NO_BACKOFF
 
 if TYPE_CHECKING:
     from actorq.actors import Actor
 
 ENDLESS: Final = 10**6
+TREE_S: Final = 0.1  # who dies while the tree is drawn keeps it waiting that long
 
 
 class InjectedError(Exception):
@@ -89,7 +91,7 @@ def answer(node: Node, order: list[str]) -> Any:
         case ["crash", name, how]:
             return crash(node, name, how)
         case ["tree"]:
-            return node.system.ref("node").ask(Tree(2.0), timeout=5.0)
+            return node.system.ref("node").ask(Tree(TREE_S), timeout=5.0)
         case ["resources"]:
             return count_resources(node)
     raise ValueError(f"unknown order {order!r}")
@@ -116,6 +118,7 @@ def light(path: str) -> None:
         for name in ("ROOT_INTENSITY", "POOL_INTENSITY"):
             if hasattr(module, name):
                 setattr(module, name, ENDLESS)
+    components.ZYGOTE_BACKOFF = NO_BACKOFF  # type: ignore[misc]
     start = Node.start
 
     def start_and_serve(self: Node) -> None:

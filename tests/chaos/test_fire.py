@@ -164,7 +164,7 @@ def test_a_thousand_crashes_of_components_lose_nothing_and_leave_nothing(campaig
         assert stoker.wait(60) == 0, "a result was wrong, or didn't come"
         states = campaign.wait_finished(120)
         after = wait_for_rest(fire, before)
-    check_evidence(campaign, states)
+    check_evidence(campaign, states, 2 + len(took["store"]) + len(took["broker"]))
     grown = after["rss_bytes"] - before["rss_bytes"]
     print_figures(took, len(states), grown)
     assert grown < MEMORY_BYTES, f"{grown >> 20} MiB more resident memory after {CRASHES} crashes"
@@ -204,15 +204,19 @@ def wait_for_rest(fire: Fire, before: dict[str, Any]) -> dict[str, Any]:
     return after
 
 
-def check_evidence(campaign: Campaign, states: dict[str, str]) -> None:
+def check_evidence(campaign: Campaign, states: dict[str, str], hub_crashes: int) -> None:
     attempts = read_attempts(campaign.evidence)
     # Nothing was killed, so nothing may have run twice.
     counts = check_attempts(attempts, killed=())
     assert set(states.values()) == {SUCCESS}
     assert set(states) == set(campaign.sent)
     assert set(campaign.sent) <= set(attempts), "tasks succeeded without ever having run"
-    again = {task_id: count for task_id, count in count_events(campaign.evidence, "first").items() if count > 1}
-    assert not again, f"runs that asked for a retry were repeated: {again}"
+    # One exception: a run that asked for a retry. Nothing has ended by it, so a new hub lets it run again. Each crash of a
+    # hub finds at most what two slots have in hand.
+    again = sum(count - 1 for count in count_events(campaign.evidence, "first").values())
+    assert again <= hub_crashes, (
+        f"{again} runs that asked for a retry were repeated by {hub_crashes} crashes of the hub"
+    )
     assert all(found[-1].ended for found in attempts.values())
     assert not counts["repeated"]
 

@@ -11,6 +11,7 @@ from actorq.node import components, launch, slot_actor
 from actorq.node import node as node_module
 from actorq.node.node import Node
 from actorq.slot.zygote_process import ZygoteProcess
+from actorq.supervisor.backoff import NO_BACKOFF
 from actorq.testing.wait import wait_until
 from tests.nodes import home_of
 
@@ -80,13 +81,20 @@ def node(folder: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
         for name in ("ROOT_INTENSITY", "POOL_INTENSITY"):
             if hasattr(module, name):
                 monkeypatch.setattr(module, name, 10**6)
+    monkeypatch.setattr(components, "ZYGOTE_BACKOFF", NO_BACKOFF)
     monkeypatch.setattr(slot_actor, "QUICK_DEATHS", 10**6)  # slots that are killed for a test don't earn a pause
+    running = start_node(home)
+    yield running
+    running.stop()
+    wait_until(lambda: running.has_ended, 20, "the node to end")
+    assert running.finish() == 0
+
+
+def start_node(home: Path) -> Node:
+    """Start a node in this process; whoever does so ends it."""
     zygote = ZygoteProcess("tasks")
     zygote.start()
     info = launch.wait_for_app(zygote)
     running = Node(home_of(home).create(), Settings(concurrency=2), info, "node@test", zygote)
     running.start()
-    yield running
-    running.stop()
-    wait_until(lambda: running.has_ended, 20, "the node to end")
-    assert running.finish() == 0
+    return running
