@@ -10,12 +10,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actorq.messages.reasons import KILLED, NORMAL, SHUTDOWN, Crashed, Shutdown
+from actorq.messages.reasons import KILLED, NOCONNECTION, NOPROC, NORMAL, SHUTDOWN, Crashed, Shutdown
 from actorq.supervisor.backoff import Backoff
 from actorq.supervisor.graph import sort_graph
 from actorq.supervisor.graph_errors import Cycle
 from actorq.supervisor.intensity import RestartWindow
-from actorq.supervisor.strategy import hard_edges, is_restarted, plan_restart, plan_retry
+from actorq.supervisor.stopping import plan_parallel_stop, plan_stop, plan_stop_all
+from actorq.supervisor.strategy import (
+    hard_edges,
+    is_restarted,
+    plan_recycle,
+    plan_restart,
+    plan_retry,
+    plan_terminate,
+)
 
 
 @st.composite
@@ -57,6 +65,24 @@ def test_no_plan_starts_a_child_before_one_it_needs_or_stops_one_before_its_depe
 
 
 @given(dags())
+def test_a_recycling_stops_all_it_starts_in_reverse_and_concerns_whom_a_restart_does(graph):
+    order, edges, child = graph
+    for strategy in ("one_for_one", "one_for_all", "rest_for_one", "dependents"):
+        plan = plan_recycle(strategy, order, child, edges)
+        assert plan.start == plan_restart(strategy, order, child, edges).start
+        assert plan.stop == plan.start[::-1]
+
+
+@given(dags())
+def test_a_terminate_takes_dependents_along_and_with_otps_strategies_nobody(graph):
+    order, edges, child = graph
+    for strategy in ("one_for_one", "one_for_all", "rest_for_one"):
+        assert plan_terminate(strategy, order, child, edges) == (child,)
+    expected = [one for one in order if one == child or reaches(edges, one, child)]
+    assert plan_terminate("dependents", order, child, edges) == tuple(expected[::-1])
+
+
+@given(dags())
 def test_otps_strategies_are_slices_of_the_order(graph):
     order, edges, failed = graph
     at = order.index(failed)
@@ -94,7 +120,7 @@ def test_edges_that_rebind_are_not_hard(requires, rebind):
 
 @given(
     st.sampled_from(["permanent", "transient", "temporary"]),
-    st.sampled_from([NORMAL, SHUTDOWN, Shutdown("x"), KILLED, Crashed("E")]),
+    st.sampled_from([NORMAL, SHUTDOWN, Shutdown("x"), KILLED, NOPROC, NOCONNECTION, Crashed("E")]),
 )
 def test_who_is_restarted_is_otps_table(restart, reason):
     clean = reason in (NORMAL, SHUTDOWN, Shutdown("x"))
@@ -111,6 +137,51 @@ def test_the_window_counts_what_counting_everything_would(intensity, period_s, a
         window = window.add(now)
         recent = [moment for moment in at[: index + 1] if moment >= now - period_s]
         assert window.exceeded == (len(recent) > intensity)
+
+
+@given(st.integers(0, 5), st.integers(1, 50), moments, st.integers(0, 60))
+def test_what_is_left_of_a_window_is_what_counting_everything_would_leave(intensity, period_s, at, later):
+    window = RestartWindow(intensity, float(period_s))
+    for moment in at:
+        window = window.add(moment)
+    now = max(at, default=0) + later
+    assert window.left(now) == max(0, intensity - len([moment for moment in at if moment >= now - period_s]))
+
+
+# -- stopping --------------------------------------------------------------------------------------------------------------
+
+limits = st.one_of(st.none(), st.just(0), st.floats(0, 100))
+
+
+@given(st.lists(st.text(), unique=True))
+def test_children_stop_in_the_reverse_of_the_order_in_which_they_started(order):
+    stopped = plan_stop_all(order)
+    assert sorted(stopped) == sorted(order)
+    for earlier, later in itertools.combinations(order, 2):
+        assert stopped.index(later) < stopped.index(earlier)
+
+
+@given(limits)
+def test_how_to_stop_one_is_otps_table(shutdown_s):
+    step = plan_stop(shutdown_s)
+    if shutdown_s is None:  # infinity
+        assert (step.ask, step.limit_s) == (True, None)
+    elif shutdown_s == 0:  # brutal_kill
+        assert (step.ask, step.limit_s) == (False, None)
+    else:
+        assert (step.ask, step.limit_s) == (True, shutdown_s)
+
+
+@given(st.dictionaries(st.integers(), limits))
+def test_those_who_stop_together_have_the_longest_of_their_times_and_infinity_is_never_killed(limits):
+    plan = plan_parallel_stop(list(limits.items()))
+    timed = {number: limit_s for number, limit_s in limits.items() if limit_s is not None}
+    assert plan.limited == set(timed)
+    if any(limit_s > 0 for limit_s in timed.values()):
+        assert all(plan.limit_s >= limit_s for limit_s in timed.values())
+        assert plan.limit_s in timed.values()
+    else:
+        assert plan.limit_s is None, "those for brutal_kill are killed at once, nobody has to be waited for"
 
 
 backoffs = st.builds(

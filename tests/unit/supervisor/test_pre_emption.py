@@ -150,8 +150,8 @@ def test_a_shutdown_pre_empts_whatever_the_supervisor_does(harness, system, gate
     plan = {"boot": [gated.wait], "start": [gated.wait], "retry": [None, fail]}.get(doing, [None, gated.wait])
     cls = gated.stopping if doing == "terminate" else PinnedMember
     spec = harness.spec("slow", cls=cls, plan=[None] if doing == "terminate" else plan, shutdown=0.02, backoff=SLOW)
-    asked = None
-    thread = None
+    asked = thread = None
+    errors = []
     if doing == "boot":
         thread, errors = starter(harness, [harness.spec("a"), spec])
     else:
