@@ -65,6 +65,7 @@ class Loop:
         self.ready: deque[Cell] = deque()
         self.signals: deque[tuple[Cell, Signal]] = deque()
         self.sources: dict[Pollable, Source] = {}
+        self._owned: dict[Cell, list[Source]] = {}  # the same by actor, so that an end needn't look at all others'
         self.current: Cell | None = None
         self.patience_s = 0.0  # see `Actor.patience_s`
         self.sleeping = False
@@ -151,6 +152,7 @@ class Loop:
         if source.pollable in self.sources:
             raise ValueError(f"expected a socket that isn't polled yet, got {source.pollable!r} again")
         self.sources[source.pollable] = source
+        self._owned.setdefault(source.cell, []).append(source)
         self.watch(source)
 
     def watch(self, source: Source) -> None:
@@ -163,13 +165,15 @@ class Loop:
     def remove_source(self, pollable: Pollable) -> Source | None:
         """Stop polling; return what was known of it."""
         source = self.sources.pop(pollable, None)
+        if source is not None and source in (owned := self._owned.get(source.cell, [])):
+            owned.remove(source)
         if pollable in self._poller:
             self._poller.unregister(pollable)
         return source
 
     def drop_cell(self, cell: Cell) -> None:
         """Close the sockets and forget the timers of an actor that ended."""
-        for source in [source for source in self.sources.values() if source.cell is cell]:
+        for source in self._owned.pop(cell, ()):
             self.remove_source(source.pollable)
             source.dispose()
         for timer in list(cell.pending_timers):

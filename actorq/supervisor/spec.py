@@ -159,15 +159,16 @@ def check_specs(specs: Iterable[ChildSpec], auto_shutdown: AutoShutdown = "never
         SpecError: one of its subclasses, for the first fault in the order of the list.
     """
     checked: list[ChildSpec] = []
+    earlier: set[str] = set()
     for spec in specs:
         check_spec(spec, auto_shutdown)
-        earlier = {other.id for other in checked}
         if spec.id in earlier:
             raise DuplicateId(_where(spec), "id", "unique among its siblings", spec.id)
         for wanted in spec.requires:
             if wanted not in earlier:
                 raise BadRequirement(_where(spec), "requires", "ids of earlier siblings", wanted)
         checked.append(spec)
+        earlier.add(spec.id)
     return tuple(checked)
 
 
