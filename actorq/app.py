@@ -290,13 +290,17 @@ class App:
         session = self._session or self._open()
         return AsyncResult(session, session.find_key(task_id), task_id)
 
-    def ask(self, command: str, arguments: Mapping[str, Any] | None = None, timeout: float = 5.0) -> Any:
+    def ask(
+        self, command: str, arguments: Mapping[str, Any] | None = None, timeout: float = 5.0, *, repeat: bool = False
+    ) -> Any:
         """Ask the broker something and return the answer, plain data.
 
+        With `repeat` a question that a broker took along when it went is asked again of the next one.
+
         Raises:
-            BrokerUnavailable: no answer within `timeout` seconds. ActorqError: it can't, and says why.
+            BrokerUnavailable: no answer within `timeout` seconds, or the broker went. ActorqError: it can't, and says why.
         """
-        return (self._session or self._open()).link.ask(command, dict(arguments or {}), timeout)
+        return (self._session or self._open()).link.ask(command, dict(arguments or {}), timeout, repeat=repeat)
 
     def use_home(self, home: Home) -> None:
         """Keep everything in another home from now on; where a task runs, that is its node's.

@@ -21,6 +21,7 @@ from actorq.node.control import HUB_COMMANDS, NODE_COMMANDS, Control
 from actorq.node.janitor import Janitor
 from actorq.node.link import Link
 from actorq.node.membership import Membership
+from actorq.node.orders import VERBS as ORDER_VERBS
 from actorq.node.outboxes import Outboxes
 from actorq.node.sizer import Sizer
 from actorq.node.store import Store
@@ -100,7 +101,7 @@ def list_commands(plugins: Iterable[Plugin]) -> dict[str, Callable[[NodeCommand]
     Raises:
         PluginError: a plugin's method can't be used, or a name is taken.
     """
-    return collect_commands(plugins, (*HUB_COMMANDS, *NODE_COMMANDS, *_BROKER_COMMANDS))
+    return collect_commands(plugins, (*ORDER_VERBS, *HUB_COMMANDS, *NODE_COMMANDS, *_BROKER_COMMANDS))
 
 
 def plan_node(parts: NodeParts) -> list[ChildSpec]:
@@ -190,7 +191,14 @@ def _list_built_in(parts: NodeParts) -> list[Component]:
             Control,
             wants=("broker",),
             rebind=("broker",),
-            kwargs={"home": home, "node": node, "info": parts.info, "roster": parts.roster, "settings": settings},
+            kwargs={
+                "home": home,
+                "node": node,
+                "info": parts.info,
+                "roster": parts.roster,
+                "settings": settings,
+                "commands": parts.commands,
+            },
             protocol=protocols.ControlProtocol,
         ),
         Component("membership", Membership, kwargs={"hub_components": (), **hub}),

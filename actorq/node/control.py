@@ -1,9 +1,11 @@
-"""Answers questions about nodes: `actorq inspect`, `status`, `tree`.
+"""Answers questions about nodes and takes orders for their components: `actorq inspect`, `status`, `tree`, `control`.
 
 Light; permanent. It answers while every slot is busy and while the store is stuck, because it asks the one and is not
-the other. On the hub it takes the question (`Request`), sends it to every node over their links, the hub's own included
-(`Forward`), gathers what comes back within the deadline, and replies `{node: payload}`. On every node it answers the
+the other. On the hub it takes the question (`Request`), sends it to the other nodes over their links (`Forward`), answers it
+for its own, gathers what comes back within the deadline, and replies `{node: payload}`. On every node it answers the
 question itself (`NodeQuestion`). Questions about slots and queues are the broker's to answer, from memory.
+
+Among the arguments of a question may be `node`, the only one to be asked, and `within_s`, how long nodes may take.
 """
 
 from __future__ import annotations
@@ -12,9 +14,10 @@ import itertools
 import os
 import platform
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 import psutil
 
 from actorq.actors import Actor
@@ -23,14 +26,19 @@ from actorq.log import get_logger
 from actorq.messages.wire import Answer, Ask
 from actorq.node.condition import find_unwell
 from actorq.node.messages import Forward, NodeAnswer, NodeQuestion, NodeReply, Reply, Request, Snapshot
+from actorq.node.orders import Order
+from actorq.node.plugin_commands import PluginCommands
+from actorq.node.steering import CarryOut, Steering
+from actorq.node.tree_walk import find_entry, find_paths, name_path, near_paths
 from actorq.supervisor import Tree
 from actorq.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from actorq.actors import NameRef, Outcome, Timer
     from actorq.node.roster import Roster
+    from actorq.plugins import NodeCommand
     from actorq.slot.orders import AppInfo
     from actorq.transport.paths import Home
 
@@ -39,11 +47,17 @@ __all__ = ["HUB_COMMANDS", "NODE_COMMANDS", "Control"]
 log = get_logger(__name__)
 
 GATHER_S: Final = 1.0  # a node that hasn't answered by then is left out
+LONGEST_GATHER_S: Final = 600.0
+TREE_S: Final = 0.8  # a little less: what hasn't answered by then is shown as busy
 BROKER_DEADLINE_S: Final = 2.0
+ORDER_MARGIN_S: Final = 30.0  # over the grace of the slots, for an order that ends and starts them
 MAX_GATHERINGS: Final = 1_000  # questions under way at once; more are turned away
 
 HUB_COMMANDS: Final = ("active", "reserved", "status")
-NODE_COMMANDS: Final = ("ping", "registered", "report", "stats", "tree")
+NODE_COMMANDS: Final = (
+    *("command", "component", "dead-letters", "order"),
+    *("ping", "registered", "report", "stats", "tree"),
+)
 
 
 @dataclass(slots=True)
@@ -51,6 +65,7 @@ class _Gathering:
     """A question that went to several nodes."""
 
     request: Request
+    within_s: float
     missing: set[str]
     found: dict[str, Any]
     timer: Timer
@@ -66,18 +81,38 @@ class _TimeUp:
 class Control(Actor):
     """Knows who can answer what; see the module."""
 
-    def init(self, *, broker: NameRef, home: Home, node: str, info: AppInfo, roster: Roster, settings: Any) -> None:
-        """Remember who we are."""
+    def init(
+        self,
+        *,
+        broker: NameRef,
+        home: Home,
+        node: str,
+        info: AppInfo,
+        roster: Roster,
+        settings: Any,
+        commands: Mapping[str, Callable[[NodeCommand], Any]] | None = None,
+    ) -> None:
+        """Remember who we are; `commands` are those of plugins."""
         self.broker, self.home, self.node, self.info, self.roster = broker, home, node, info, roster
         self.settings = settings
         self._started_at = time.time()
         self._numbers = itertools.count(1)
         self._gatherings: dict[int, _Gathering] = {}
+        self._root = self.system.ref("node")
+        self._steering = Steering(self, self._root, settings.drain_timeout_s + ORDER_MARGIN_S)
+        self._plugins = PluginCommands(self, commands or {}, node, settings)
         self._own: dict[str, Callable[[NodeQuestion], Any]] = {
             "ping": lambda _: {"ok": "pong"},
             "registered": lambda _: sorted(self.info.tasks),
             "stats": self._stats,
             "report": self._report,
+            "dead-letters": self._dead_letters,
+        }
+        self._of_tree: dict[str, Callable[[NodeQuestion, dict[str, Any]], Any]] = {
+            # Like any component that looks after a process, the root says which.
+            "tree": lambda _, tree: {**tree, "facts": {**tree["facts"], "pid": os.getpid()}},
+            "component": self._show_component,
+            "order": self._take_order,
         }
 
     # -- for the whole home, on the hub --------------------------------------------------------------------------------
@@ -103,13 +138,12 @@ class Control(Actor):
             self._reply(request, error=f"the broker did not answer: {outcome.error}")
             return
         snapshot = outcome.value
+        known = {self.node, *snapshot["nodes"]}
         if request.command == "status":
-            status = {"hub": self.node, "home": str(self.home.path), **snapshot}
-            self.ask_then(
-                self.system.ref("node"), Tree(), GATHER_S, lambda tree: self._tell_status(request, status, tree)
-            )
+            status = {"hub": self.node, "home": str(self.home.path), **snapshot, "nodes": sorted(known)}
+            self.ask_then(self._root, Tree(TREE_S), GATHER_S, lambda tree: self._tell_status(request, status, tree))
             return
-        nodes: dict[str, list[Any]] = {name: [] for name in snapshot["nodes"]}
+        nodes: dict[str, list[Any]] = {name: [] for name in sorted(known)}
         for slot in snapshot["slots"]:
             found = [slot["active"]] if request.command == "active" else slot["reserved"]
             nodes.setdefault(slot["node"], []).extend({**task, "slot": slot["slot"]} for task in found if task)
@@ -120,14 +154,27 @@ class Control(Actor):
         self._reply(request, {**status, "degraded": degraded})
 
     def _gather(self, request: Request, outcome: Outcome) -> None:
-        nodes = set(outcome.value["nodes"]) if outcome.ok else set()
-        if not nodes:
-            self._reply(request, {} if outcome.ok else None, "" if outcome.ok else f"no broker: {outcome.error}")
+        if not outcome.ok:
+            self._reply(request, error=f"no broker: {outcome.error}")
             return
+        arguments = dict(request.arguments)
+        # This node is one of them before its link has found the new broker, and where its link is down.
+        nodes = {self.node, *outcome.value["nodes"]}
+        only = arguments.pop("node", None)
+        if only is not None and only not in nodes:
+            hint = suggest(only, nodes)
+            self._reply(request, error=f"expected one of the nodes {', '.join(sorted(nodes))}, got {only!r}{hint}")
+            return
+        asked = nodes if only is None else {only}
+        within_s = _limit(arguments.pop("within_s", None))
         number = next(self._numbers)
-        timer = self.timers.after(GATHER_S, _TimeUp(number))
-        self._gatherings[number] = _Gathering(request, nodes, {}, timer)
-        self.broker.tell(Forward(frozenset(nodes), Ask(number, request.command, request.arguments)))
+        timer = self.timers.after(within_s, _TimeUp(number))
+        self._gatherings[number] = _Gathering(request, within_s, set(asked), {}, timer)
+        others = asked - {self.node}
+        if others:
+            self.broker.tell(Forward(frozenset(others), Ask(number, request.command, arguments)))
+        if self.node in asked:
+            self.on_node_question(NodeQuestion(number, request.command, arguments, is_own=True))
 
     def on_node_answer(self, message: NodeAnswer) -> None:
         """Note one node's answer; reply when all are there."""
@@ -149,28 +196,69 @@ class Control(Actor):
         gathering = self._gatherings.pop(number)
         gathering.timer.cancel()
         for name in gathering.missing:
-            gathering.found[name] = {"error": f"no answer within {GATHER_S:g} s"}
+            gathering.found[name] = {"error": f"no answer within {gathering.within_s:g} s"}
         self._reply(gathering.request, dict(sorted(gathering.found.items())))
 
     # -- for this node -------------------------------------------------------------------------------------------------
 
     def on_node_question(self, question: NodeQuestion) -> None:
         """Answer for this node."""
-        if question.command == "tree":
-            root = self.system.ref("node")
-            self.ask_then(root, Tree(), GATHER_S, lambda outcome: self._answer_tree(question, outcome))
-            return
-        own = self._own.get(question.command)
-        if own is None:
-            self._answer(question, error=f"unknown command {question.command!r}")
+        if question.command in self._of_tree:
+            self.ask_then(self._root, Tree(TREE_S), GATHER_S, lambda outcome: self._answer_from(question, outcome))
+        elif question.command == "command":
+            self._run_command(question)
+        elif question.command in self._own:
+            self._answer(question, self._own[question.command](question))
         else:
-            self._answer(question, own(question))
+            self._answer(question, error=f"unknown command {question.command!r}; is this node of an older version?")
 
-    def _answer_tree(self, question: NodeQuestion, outcome: Outcome) -> None:
-        self._answer(question, outcome.value, "" if outcome.ok else str(outcome.error))
+    def _answer_from(self, question: NodeQuestion, outcome: Outcome) -> None:
+        if not outcome.ok:
+            self._answer(question, error=str(outcome.error))
+            return
+        try:
+            self._answer(question, self._of_tree[question.command](question, outcome.value))
+        except (KeyError, TypeError, msgspec.ValidationError) as error:
+            self._answer(question, error=f"bad arguments for {question.command!r}: {error!r}")
 
     def _answer(self, question: NodeQuestion, data: Any = None, error: str = "") -> None:
-        self.system.ref("link").tell(NodeReply(Answer(question.request, data, error)))
+        answer = Answer(question.request, data, error)
+        if question.is_own:
+            self.on_node_answer(NodeAnswer(self.node, answer))
+        else:
+            self.system.ref("link").tell(NodeReply(answer))
+
+    def _run_command(self, question: NodeQuestion) -> None:
+        name, arguments = question.arguments.get("name", ""), question.arguments.get("arguments") or {}
+        self._plugins.run(name, arguments, lambda data, error: self._answer(question, data, error))
+
+    # -- components ----------------------------------------------------------------------------------------------------
+
+    def _show_component(self, question: NodeQuestion, tree: dict[str, Any]) -> dict[str, Any]:
+        """Return the entry of the component that is meant, without its children, and how far an order on it has come."""
+        wanted = question.arguments["component"]
+        paths = find_paths(tree, wanted)
+        if not paths:
+            return {"unknown": wanted, "near": near_paths(tree, wanted)}
+        if len(paths) > 1:
+            return {"ambiguous": [name_path(path) for path in paths]}
+        entry = find_entry(tree, paths[0]) or {}
+        state = self._steering.state_of(question.arguments.get("order", ""))
+        facts = {key: value for key, value in entry.items() if key not in ("children", "id")}
+        return {"component": paths[0] or tree["id"], **facts, "order": None if state is None else asdict(state)}
+
+    def _take_order(self, question: NodeQuestion, tree: dict[str, Any]) -> dict[str, Any]:
+        order = msgspec.convert(question.arguments, Order)
+        return {"component": order.path, "refused": self._steering.take(order, tree)}
+
+    def on_carry_out(self, message: CarryOut) -> None:
+        """The answer to an order has had its time to leave."""
+        self._steering.carry_out(message.order)
+
+    # -- facts ---------------------------------------------------------------------------------------------------------
+
+    def _dead_letters(self, _: NodeQuestion) -> list[dict[str, Any]]:
+        return [asdict(letter) for letter in self.system.dead_letters.last()]
 
     def _stats(self, _: NodeQuestion) -> dict[str, Any]:
         process = psutil.Process()
@@ -196,3 +284,8 @@ class Control(Actor):
             "settings": self.settings.as_dict(),
             "tasks": len(self.info.tasks),
         }
+
+
+def _limit(wanted: object) -> float:
+    """Return how long nodes may take to answer."""
+    return min(max(wanted, GATHER_S), LONGEST_GATHER_S) if isinstance(wanted, int | float) else GATHER_S

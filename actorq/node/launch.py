@@ -188,7 +188,7 @@ def _banner(home: Home, settings: Settings, info: AppInfo, name: str, slots: int
         "role": role,
         "app": f"{info.name}, {len(info.tasks)} tasks",
         "home": home.path,
-        "store": f"{home.store} (durability {settings.durability})",
+        **({"store": f"{home.store} (durability {settings.durability})"} if is_hub else {}),
         "sockets": home.runtime,
         "slots": f"{slots} {'process' if slots == 1 else 'processes'}",
     }

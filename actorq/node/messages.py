@@ -251,11 +251,12 @@ class Reply(msgspec.Struct, frozen=True):
 
 
 class NodeQuestion(msgspec.Struct, frozen=True):
-    """The hub asks this node; answered with `NodeReply` to the link."""
+    """The hub asks this node; answered with `NodeReply` to the link, or to itself where the hub's own control asks."""
 
     request: int
     command: str
     arguments: dict[str, Any]
+    is_own: bool = False
 
 
 class NodeReply(msgspec.Struct, frozen=True):
