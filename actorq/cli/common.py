@@ -6,14 +6,15 @@ expected, what was found and what to do. A terminal gets lines that fit it; a pi
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import functools
 import json
 import os
 import shutil
 import sys
 import tempfile
-import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
@@ -24,7 +25,7 @@ from actorq.transport.paths import Home, find_home
 from actorq.transport.rendezvous import read_rendezvous
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from actorq.app import App
 
@@ -33,15 +34,20 @@ __all__ = [
     "EXIT_UNAVAILABLE",
     "EXIT_USAGE",
     "Common",
+    "Hub",
     "ask_hub",
     "common_options",
     "echo_line",
     "exit_code_of",
     "hint_start",
+    "load",
+    "open_app",
+    "open_hub",
     "print_data",
     "print_facts",
     "print_table",
     "say_error",
+    "with_common_options",
     "with_errors",
 ]
 
@@ -51,6 +57,8 @@ EXIT_CONFIG: Final = 3
 EXIT_LOCKED: Final = 4
 EXIT_DAMAGED: Final = 5
 EXIT_UNAVAILABLE: Final = 69
+
+UNKNOWN_NODE: Final = "expected one of the nodes"  # how a hub begins to say that it doesn't know a node
 
 
 @dataclass(slots=True)
@@ -62,10 +70,15 @@ class Common:
     broker: str | None = None
     as_json: bool = False
     timeout_s: float = 5.0
+    plugins: tuple[str, ...] = ()  # adds up instead
+    # No option: what the options of plugins were given, by their names.
+    plugin_values: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 _OPTIONS: Final = {
-    "app": click.option("-A", "--app", metavar="MODULE[:APP]", help="The application: 'tasks' finds tasks:app."),
+    "app": click.option(
+        "-A", "--app", metavar="MODULE[:APP]", is_eager=True, help="The application: 'tasks' finds tasks:app."
+    ),
     "home": click.option(
         "--home", metavar="FOLDER", help="Where store and outboxes are; default: ~/.local/state/actorq/<app>."
     ),
@@ -79,6 +92,16 @@ _OPTIONS: Final = {
         type=click.FloatRange(0, min_open=True),
         metavar="SECONDS",
         help="How long to wait for an answer; default: 5.",
+    ),
+    # Its variable is read where plugins are looked for, which knows then where they were named.
+    "plugins": click.option(
+        "--plugin",
+        "plugins",
+        multiple=True,
+        is_eager=True,
+        metavar="MODULE:OBJECT",
+        allow_from_autoenv=False,
+        help="A plugin besides those installed; may be given again. Variable: ACTORQ_PLUGIN.",
     ),
 }
 _ENVIRONMENT: Final = {"app": "ACTORQ_APP", "home": "ACTORQ_HOME", "broker": "ACTORQ_BROKER"}
@@ -94,17 +117,7 @@ def common_options(command: Callable[..., Any], without: Collection[str] = ()) -
     @click.pass_context
     def collect(context: click.Context, /, *args: Any, **options: Any) -> Any:
         given = {name: options.pop(name) for name in Common.__slots__ if name in options}
-        before = (
-            context.parent.obj if context.parent is not None and isinstance(context.parent.obj, Common) else Common()
-        )
-        merged = Common(
-            **{name: given[name] if given.get(name) is not None else getattr(before, name) for name in Common.__slots__}
-        )
-        if context.parent is None or not isinstance(context.parent.obj, Common):
-            for name, variable in _ENVIRONMENT.items():
-                if getattr(merged, name) is None and os.environ.get(variable):
-                    setattr(merged, name, os.environ[variable])
-        context.obj = merged
+        merged = context.obj = _merge(context, given)
         return context.invoke(command, merged, *args, **options)
 
     wrapped: Any = collect
@@ -117,6 +130,46 @@ def common_options(command: Callable[..., Any], without: Collection[str] = ()) -
     wrapped.__click_params__ += own
     result: Callable[..., Any] = wrapped
     return result
+
+
+def with_common_options(command: click.Command) -> click.Command:
+    """Return a plugin's verb that takes the common options, too, as far as it has none of the same spelling.
+
+    It isn't handed them; whoever wants them finds a `Common` as the context's `obj`.
+    """
+    taken = {spelling for param in command.params for spelling in (*param.opts, param.name)}
+
+    def declare() -> None: ...
+
+    for option in reversed(_OPTIONS.values()):
+        option(declare)
+    declared: list[click.Option] = getattr(declare, "__click_params__", [])[::-1]
+    missing = [option for option in declared if taken.isdisjoint((*option.opts, option.name))]
+    run = command.callback
+
+    def collect(*args: Any, **options: Any) -> Any:
+        context = click.get_current_context()
+        context.obj = _merge(context, {option.name or "": options.pop(option.name or "") for option in missing})
+        return None if run is None else run(*args, **options)
+
+    extended = copy.copy(command)
+    extended.params, extended.callback = [*command.params, *missing], collect
+    return extended
+
+
+def _merge(context: click.Context, given: Mapping[str, Any]) -> Common:
+    """Return what was given here, before the verb, or in the environment; in this order."""
+    parent = context.parent.obj if context.parent is not None else None
+    before = parent if isinstance(parent, Common) else Common()
+    merged = Common(
+        **{name: given[name] if given.get(name) is not None else getattr(before, name) for name in Common.__slots__}
+    )
+    merged.plugins = tuple(dict.fromkeys((*before.plugins, *given.get("plugins", ()))))
+    if before is not parent:
+        for name, variable in _ENVIRONMENT.items():
+            if getattr(merged, name) is None and os.environ.get(variable):
+                setattr(merged, name, os.environ[variable])
+    return merged
 
 
 def exit_code_of(error: BaseException) -> int:
@@ -168,9 +221,25 @@ def load(common: Common) -> App:
     if not common.app:
         raise ConfigError("expected an application, got none; say which with -A MODULE or ACTORQ_APP")
     app = load_app(common.app)
+    app.plugins.add_specs(common.plugins)
     app.import_includes()
     if common.home or common.broker:
         app.use_home(find_home(app.name, broker=common.broker, home=common.home))
+    return app
+
+
+def open_app(common: Common) -> App:
+    """Return the application that `-A` names; without, one that knows no task, in the home of a running node.
+
+    Raises:
+        ConfigError: it can't be imported, or nothing says which home is meant.
+    """
+    from actorq.app import App
+
+    if common.app:
+        return load(common)
+    app = App("default", home=locate(common).path)
+    app.plugins.add_specs(common.plugins)
     return app
 
 
@@ -208,24 +277,56 @@ def find_running() -> Iterator[Home]:
                 yield Home(Path(found.home), runtime)
 
 
+class Hub:
+    """The line to the hub of one home, for one question or many; `open_hub` makes one."""
+
+    def __init__(self, common: Common, app: App) -> None:
+        self.common, self.app, self.home = common, app, app.home.path
+
+    def ask(
+        self,
+        command: str,
+        arguments: dict[str, Any] | None = None,
+        timeout_s: float | None = None,
+        *,
+        repeat: bool = False,
+    ) -> Any:
+        """Ask and return the answer. `repeat`: ask again if the broker goes away meanwhile (harmless to ask twice).
+
+        Raises:
+            BrokerUnavailable: nobody answered in time. ActorqError: it answered that it can't.
+            click.UsageError: it doesn't know the node that was named.
+        """
+        limit_s = self.common.timeout_s if timeout_s is None else timeout_s
+        try:
+            return self.app.ask(command, arguments or {}, timeout=limit_s, repeat=repeat)
+        except BrokerUnavailable as error:
+            hint = hint_start(self.common, self.home)
+            raise BrokerUnavailable(error.address, error.waited_s, hint, went_away=error.went_away) from None
+        except ActorqError as error:
+            if str(error).startswith(UNKNOWN_NODE):
+                raise click.UsageError(str(error)) from None
+            raise
+
+
+@contextlib.contextmanager
+def open_hub(common: Common) -> Iterator[Hub]:
+    """Give the line to the hub of the home that is meant; it finds a new hub by itself."""
+    from actorq.app import App
+
+    with App("default", home=locate(common).path) as app:
+        yield Hub(common, app)
+
+
 def ask_hub(common: Common, command: str, arguments: dict[str, Any] | None = None) -> Any:
-    """Ask the hub of the home and return its answer.
+    """Ask the hub of the home one thing and return its answer.
 
     Raises:
         BrokerUnavailable: nobody answered in time.
         ActorqError: it answered that it can't.
     """
-    from actorq.app import App
-
-    home = locate(common).path
-    started_at = time.monotonic()
-    with App("default", home=home) as app:
-        try:
-            return app.ask(command, arguments or {}, timeout=common.timeout_s)
-        except BrokerUnavailable as error:  # also a broker that went away over the question: sooner than the time-out
-            waited_s = time.monotonic() - started_at
-            hint = hint_start(common, home)
-            raise BrokerUnavailable(error.address, waited_s, hint, went_away=error.went_away) from None
+    with open_hub(common) as hub:
+        return hub.ask(command, arguments)
 
 
 def hint_start(common: Common, home: Path) -> str:

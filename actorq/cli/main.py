@@ -1,32 +1,24 @@
-"""The entry point, and which module has which verb. A verb's module is imported when the verb is used."""
+"""The entry point. A verb's module is imported when the verb is used."""
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from actorq.cli.common import EXIT_USAGE, common_options, say_error
+from actorq.cli.common import EXIT_USAGE, common_options, exit_code_of, say_error
+from actorq.cli.extensions import extend, find_verb, list_verbs
+from actorq.cli.verbs import VERBS
+from actorq.config import suggest
+from actorq.errors import ActorqError
 from actorq.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = ["cli", "main", "run"]
-
-VERBS: Final = {
-    "call": ("actorq.cli.tasks", "call", "Send a task and print its result."),
-    "health": ("actorq.cli.watch", "health", "Say whether a node answers; for probes."),
-    "inspect": ("actorq.cli.watch", "inspect", "Ask every node: ping, active, reserved, registered, stats."),
-    "node": ("actorq.cli.node", "node", "Start a node that runs tasks."),
-    "report": ("actorq.cli.watch", "report", "Print versions, paths and settings, for bug reports."),
-    "result": ("actorq.cli.tasks", "result", "Print the result of a task, by its id."),
-    "status": ("actorq.cli.watch", "status", "Show nodes, slots and queues of a home."),
-    "tree": ("actorq.cli.watch", "tree", "Show the live supervision tree."),
-}
 
 EPILOG: Final = """\b
 First steps:
@@ -41,6 +33,8 @@ Exit codes:
   69 nobody answered
 """
 EXIT_INTERRUPTED: Final = 130  # 128 + SIGINT, as shells say it
+WORDS: Final = "actorq.words"  # what stands after the verb, not parsed yet
+HELP_WIDTH: Final = 70
 
 
 class Verbs(click.Group):
@@ -51,27 +45,39 @@ class Verbs(click.Group):
         return sorted(VERBS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the verb, or return None."""
+        """Import the verb, and what plugins add to it; or look for a plugin's verb.
+
+        Raises:
+            ActorqError: a plugin that is needed can't be used.
+        """
+        words = ctx.meta.get(WORDS, ())
         if cmd_name not in VERBS:
-            return None
+            return find_verb(cmd_name, ctx, words)
         module, name, _ = VERBS[cmd_name]
         command: click.Command = getattr(importlib.import_module(module), name)
-        return command
+        return extend(cmd_name, command, ctx, words)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Suggest the nearest verb for one that doesn't exist."""
-        if args and args[0] not in VERBS and not args[0].startswith("-"):
-            near = difflib.get_close_matches(args[0], VERBS, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            ctx.fail(f"expected a verb ({', '.join(sorted(VERBS))}), got {args[0]!r}{hint}")
-        return super().resolve_command(ctx, args)
+        ctx.meta[WORDS] = tuple(args[1:])
+        verb = args[0]
+        command = self.get_command(ctx, verb)
+        if command is None:
+            known = [*VERBS, *list_verbs(ctx, args[1:])[0]]
+            ctx.fail(f"expected a verb ({', '.join(sorted(known))}), got {verb!r}{suggest(verb, known)}")
+        return verb, command, args[1:]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the verbs without importing their modules."""
+        """List the verbs without importing their modules, and those of plugins."""
         with formatter.section("Commands"):
             formatter.write_dl([(verb, text) for verb, (_, _, text) in sorted(VERBS.items())])
+        added, broken = list_verbs(ctx)
+        if added or broken:
+            rows = [(verb, command.get_short_help_str(HELP_WIDTH)) for verb, command in sorted(added.items())]
+            with formatter.section("Commands of plugins"):
+                formatter.write_dl([*rows, *((f"({name})", "can't be used; see: actorq plugins") for name in broken)])
 
 
 @click.command(cls=Verbs, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
@@ -100,6 +106,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except click.Abort:
         return EXIT_INTERRUPTED
+    except ActorqError as error:
+        say_error(str(error))
+        return exit_code_of(error)
     return code if isinstance(code, int) else 0
 
 

@@ -62,7 +62,7 @@ def node(common: Common, /, name: str | None, loglevel: str, **settings: Any) ->
     if not common.app:
         raise ConfigError("expected an application, got none; say which with -A MODULE or ACTORQ_APP")
     # First of all: it imports the application in a process of its own while this one imports what a node needs.
-    zygote = ZygoteProcess(common.app)
+    zygote = ZygoteProcess(common.app, plugins=common.plugins, values=common.plugin_values)
     zygote.start()
     from actorq.cli.logs import configure_logs
 
@@ -70,7 +70,7 @@ def node(common: Common, /, name: str | None, loglevel: str, **settings: Any) ->
     from actorq.node.launch import NodeOptions, run_node
 
     given: Mapping[str, Any] = {key: value for key, value in settings.items() if value is not None}
-    options = NodeOptions(name, common.home, common.broker, given)
+    options = NodeOptions(name, common.home, common.broker, given, common.plugins)
     code = run_node(options, zygote, lambda text: click.echo(text, err=True))
     sys.stdout.flush()
     sys.exit(code)

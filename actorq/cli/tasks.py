@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from actorq.app import App
-from actorq.cli.common import EXIT_CRASH, Common, common_options, hint_start, load, locate, print_data, with_errors
+from actorq.cli.common import EXIT_CRASH, Common, common_options, hint_start, open_app, print_data, with_errors
 from actorq.errors import BrokerUnavailable, ResultTimeout
 
 if TYPE_CHECKING:
+    from actorq.app import App
     from actorq.results import AsyncResult
 
 __all__ = ["call", "result"]
@@ -36,7 +36,7 @@ def call(common: Common, /, task: str, args_json: str, kwargs_json: str, *, no_w
     """
     args, kwargs = _parse("--args", args_json, list), _parse("--kwargs", kwargs_json, dict)
     given = {name: value for name, value in options.items() if value is not None}
-    with load(common) if common.app else App("default", home=locate(common).path) as app:
+    with open_app(common) as app:
         try:
             sent = app.send_task(task, args, kwargs, **given)
         except (TypeError, ValueError) as error:  # the arguments or an option don't fit
@@ -54,7 +54,7 @@ def call(common: Common, /, task: str, args_json: str, kwargs_json: str, *, no_w
 @with_errors
 def result(common: Common, /, task_id: str) -> None:
     """Print the result of the task TASK_ID; waits --timeout seconds for it."""
-    with load(common) if common.app else App("default", home=locate(common).path) as app:
+    with open_app(common) as app:
         _print_result(common, app, app.AsyncResult(task_id))
 
 

@@ -1,4 +1,4 @@
-"""`actorq status`, `tree`, `inspect …`, `report`, `health`: what goes on, asked of the hub."""
+"""`actorq status`, `inspect …`, `report`, `health`: what goes on, asked of the hub."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from actorq.cli.common import (
     print_table,
     with_errors,
 )
+from actorq.cli.spans import tell_ago
 
-__all__ = ["health", "inspect", "report", "status", "tree"]
+__all__ = ["health", "inspect", "report", "status"]
 
-WATCH_S: Final = 1.0
 NOT_CONNECTED: Final = "? (slots in the middle of a task, not connected to this hub yet)"
 
 
@@ -66,74 +66,6 @@ def _active(task: dict[str, Any] | None) -> str:
     return "" if task is None else f"{task['task']} {task['running_s']:.1f} s"
 
 
-@click.command()
-@common_options
-@click.option("-w", "--watch", is_flag=True, help="Redraw every second, until Ctrl-C.")
-@with_errors
-def tree(common: Common, /, *, watch: bool) -> None:
-    """Show the live supervision tree of every node.
-
-    PID is the process that a component looks after, RESTARTS how often the component itself came back.
-    """
-    while True:
-        data = ask_hub(common, "tree")
-        if watch and not common.as_json:
-            click.clear()
-        print_data(common, data, _print_trees)
-        if not watch:
-            return
-        try:
-            time.sleep(WATCH_S)
-        except KeyboardInterrupt:
-            return
-
-
-def _print_trees(nodes: dict[str, Any]) -> None:
-    rows: list[tuple[str, ...]] = []
-    for name, root in nodes.items():
-        if "error" in root and "id" not in root:
-            rows.append((name, "silent", "", "", "", root["error"]))
-            continue
-        _add_branch(rows, root, "", "", label=name)
-    print_table(("component", "state", "restarts", "mailbox", "pid", "facts"), rows)
-
-
-def _add_branch(
-    rows: list[tuple[str, ...]], node: dict[str, Any], stem: str, lead: str, label: str | None = None
-) -> None:
-    facts = dict(node.get("facts") or {})
-    # `pid` of the node is the actor's number; only an actor that looks after a process tells one.
-    pid = facts.pop("pid", None)
-    rows.append(
-        (
-            f"{lead}{label or node['id']}",
-            node["state"],
-            str(node["restarts"]),
-            str(node["mailbox"] or 0),
-            "" if pid is None else str(pid),
-            _tell(facts, node.get("last_error")),
-        )
-    )
-    children = node.get("children") or []
-    for place, child in enumerate(children):
-        is_last = place == len(children) - 1
-        _add_branch(rows, child, stem + ("   " if is_last else "│  "), stem + ("└─ " if is_last else "├─ "))
-
-
-def _tell(facts: dict[str, Any], last_error: object) -> str:
-    """Return what a component says of itself, its last error first: that is what somebody looks for."""
-    told = []
-    if last_error:
-        told.append(f"last error: {str(last_error).splitlines()[0]}")
-    if {"strategy", "intensity", "period_s", "incidents"} <= facts.keys():
-        strategy, intensity, period_s, incidents = (
-            facts.pop(name) for name in ("strategy", "intensity", "period_s", "incidents")
-        )
-        told.append(f"{strategy}, {incidents} of {intensity} restarts in {period_s:g} s")
-    told += [f"{key}={value}" for key, value in facts.items() if value is not None]
-    return " ".join(told)
-
-
 @click.group()
 @common_options
 def inspect(common: Common, /) -> None:
@@ -153,9 +85,34 @@ for _name, _text in {
     "active": "Tasks that run now.",
     "reserved": "Tasks that slots hold and haven't started.",
     "registered": "Tasks that the nodes know.",
-    "stats": "Memory, processor time, slots.",
+    "stats": "Memory, processor time, slots, lost messages.",
 }.items():
     _inspector(_name, _text)
+
+
+@inspect.command("dead-letters")
+@common_options
+@with_errors
+def dead_letters(common: Common, /) -> None:
+    """Messages between components that found nobody, the last ones of each node.
+
+    Tasks are never among them: what was lost here is asked again, or its sender was told.
+    """
+    print_data(common, ask_hub(common, "dead-letters"), _print_dead_letters)
+
+
+def _print_dead_letters(nodes: dict[str, Any]) -> None:
+    now = time.time()
+    for name, answer in nodes.items():
+        click.echo(name)
+        if isinstance(answer, dict):
+            print_facts(answer.items(), "  ")
+            continue
+        for letter in answer:
+            ago = tell_ago(letter["lost_at"], now)
+            echo_line(f"  {ago:>10}  {letter['message_type']} to {letter['target']}: {letter['reason']}")
+        if not answer:
+            click.echo("  none")
 
 
 def _print_nodes(nodes: dict[str, Any]) -> None:

@@ -48,7 +48,7 @@ def test_the_reference_lists_exactly_the_settings():
 
 
 def test_the_reference_lists_exactly_the_verbs():
-    from actorq.cli.main import VERBS
+    from actorq.cli.verbs import VERBS
 
     page = (ROOT / "docs" / "reference" / "cli.md").read_text()
     assert NAME.findall(page.split("\n## ")[0]) == sorted(VERBS)
