@@ -50,7 +50,9 @@ def _read_metadata() -> tuple[InstalledPlugin, ...]:
     for each in entry_points(group=GROUP):
         dist = each.dist
         package = f" of {dist.name} {dist.version}" if dist is not None else ""
-        found[each.name, each.value] = InstalledPlugin(each.name, each.value.replace(" ", ""), f"entry point{package}")
+        found[each.name, each.value] = InstalledPlugin(
+            each.name, f"{each.module}:{each.attr or ''}", f"entry point{package}"
+        )
     return tuple(found.values())
 
 

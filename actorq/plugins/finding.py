@@ -119,7 +119,7 @@ def make_plugin(thing: object, origin: str, spec: str = "") -> Plugin:
     if isinstance(thing, type) and issubclass(thing, Plugin):
         if thing not in _instances:
             try:
-                _instances[thing] = thing()
+                _instances.setdefault(thing, thing())  # of two threads, one wins
             except Exception as error:
                 problem = f"expected {thing.__qualname__}() to make it, got {type(error).__name__}: {error}"
                 raise PluginError(called, origin, problem) from error
@@ -166,9 +166,9 @@ def split_names(text: str) -> tuple[str, ...]:
 
 def _import(source: Source) -> Any:
     module, colon, attribute = source.spec.partition(":")
+    if not colon or not attribute:
+        raise ConfigError(f"expected MODULE:OBJECT, got {source.spec!r}; for example 'shop.plugins:Heartbeat'")
     if not source.name:
-        if not colon or not attribute:
-            raise ConfigError(f"expected MODULE:OBJECT, got {source.spec!r}; for example 'shop.plugins:Heartbeat'")
         return get_attribute(import_module(module), attribute, source.spec)
     from importlib import import_module as import_installed  # noqa: PLC0415  the same, but never from the working directory
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from actorq.errors import PluginError
 from actorq.log import get_logger
-from actorq.plugins.plugin import Plugin
+from actorq.plugins.plugin import overrides
 from actorq.plugins.values import Running
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Literal
 
+    from actorq.plugins.plugin import Plugin
     from actorq.plugins.values import Sending
     from actorq.tasks.request import Request
 
@@ -44,8 +45,8 @@ def find_hooks(plugins: Iterable[Plugin]) -> Hooks:
     """Return who of these overrides which hook."""
     all_of_them = tuple(plugins)
     return Hooks(
-        tuple(one for one in all_of_them if type(one).sending is not Plugin.sending),
-        tuple(one for one in all_of_them if type(one).running is not Plugin.running),
+        tuple(one for one in all_of_them if overrides(one, "sending")),
+        tuple(one for one in all_of_them if overrides(one, "running")),
     )
 
 
@@ -88,20 +89,31 @@ class Around:
         return found
 
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
+        interrupt: BaseException | None = None
         while self._entered:
             plugin, manager = self._entered.pop()
             try:
                 manager.__exit__(kind, exc, tb)
-            except self._caught as error:
-                if error is not exc:
-                    log.exception(
-                        "plugin_hook_failed",
-                        plugin=plugin.name,
-                        hook=self._kind,
-                        task=self._subject.task,
-                        error=f"{type(error).__name__}: {error}",
-                        consequence="none: the task went its way",
-                    )
+            except BaseException as error:  # noqa: BLE001  the others are to be left, too
+                if error is exc:
+                    continue
+                if isinstance(error, self._caught):
+                    self._log(plugin, error)
+                else:
+                    interrupt = error
+        if interrupt is not None:
+            raise interrupt
+
+    def _log(self, plugin: Plugin, error: BaseException) -> None:
+        log.error(
+            "plugin_hook_failed",
+            plugin=plugin.name,
+            hook=self._kind,
+            task=self._subject.task,
+            error=f"{type(error).__name__}: {error}",
+            consequence="none: the task went its way",
+            exc_info=error,
+        )
 
 
 class _Task(Protocol):

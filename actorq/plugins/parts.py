@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from actorq.errors import PluginError
-from actorq.plugins.plugin import Plugin
+from actorq.plugins.plugin import overrides
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import click
 
     from actorq.config import Settings
+    from actorq.plugins.plugin import Plugin
     from actorq.plugins.values import NodeCommand
     from actorq.supervisor import Component
 
@@ -35,8 +36,7 @@ T = TypeVar("T")
 
 def has_node_parts(plugin: Plugin) -> bool:
     """Return whether the plugin has something that lives in a node: components or control commands."""
-    kind = type(plugin)
-    return kind.components is not Plugin.components or kind.commands is not Plugin.commands
+    return overrides(plugin, "components") or overrides(plugin, "commands")
 
 
 def collect_components(plugins: Iterable[Plugin], settings: Settings) -> list[tuple[Plugin, Component]]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from actorq.plugins.values import NodeCommand, Running, Sending
     from actorq.supervisor import Component
 
-__all__ = ["Plugin"]
+__all__ = ["Plugin", "overrides"]
 
 
 class Plugin:
@@ -78,3 +78,8 @@ class Plugin:
 
     def __repr__(self) -> str:
         return f"<plugin {self.name or type(self).__qualname__}>"
+
+
+def overrides(plugin: Plugin, method: str) -> bool:
+    """Return whether the plugin has a method of its own in the place of the base's."""
+    return getattr(getattr(plugin, method), "__func__", None) is not getattr(Plugin, method)

@@ -24,6 +24,13 @@ def add(x: int, y: int) -> int:
     return x + y
 
 
+@app.task(bind=True)
+def again(self, x: int) -> list:
+    if not self.request.retries:
+        raise self.retry(countdown=0.05)
+    return [x, self.request.retries, self.request.headers]
+
+
 @app.task
 def seen() -> list[str]:
     return [plugin.name for plugin in app.plugins.load()]
@@ -307,3 +314,10 @@ def test_an_application_without_plugins_for_the_node_is_not_imported_by_it(place
         )
     with make_node(place, NODE_ONLY="1"):
         assert call(place, "add.delay(2, 3).get(timeout=20)") == "5"
+
+
+@pytest.mark.slow
+def test_headers_stay_with_a_task_that_runs_again(place):
+    with make_node(place):
+        sent = "again.apply_async((5,), headers={'trace': [1, 'a']}).get(timeout=20)"
+        assert call(place, sent) == "[5, 1, {'trace': [1, 'a']}]"

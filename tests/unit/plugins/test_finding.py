@@ -132,6 +132,17 @@ def test_an_installed_plugin_that_cannot_be_imported_is_named_by_its_entry_point
         load_plugins()
 
 
+def test_an_entry_point_that_names_no_object_says_what_was_expected(folder):
+    install(folder, "shop_plugins", "bad = found_plugins")
+    with pytest.raises(PluginError, match="expected MODULE:OBJECT, got 'found_plugins:"):
+        load_plugins()
+
+
+def test_extras_of_an_entry_point_are_no_part_of_its_object(folder):
+    install(folder, "shop_plugins", "good = found_plugins:Good [web]")
+    assert [one.name for one in load_plugins()] == ["good"]
+
+
 def test_an_installed_plugin_bears_the_name_of_its_entry_point(folder):
     install(folder, "shop_plugins", "best = found_plugins:Good")
     with pytest.raises(PluginError, match="expected its name to be that of its entry point, 'best', got 'good'"):

@@ -6,6 +6,7 @@ import asyncio
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
+import msgspec
 import pytest
 import structlog
 
@@ -179,6 +180,34 @@ def test_a_hook_that_raises_after_a_send_is_logged_and_the_caller_has_the_result
     assert len(sent_messages(app)) == 1
 
 
+def test_ctrl_c_in_a_hook_after_a_send_is_raised_when_the_other_hooks_are_left(app):
+    def interrupted(call):
+        yield
+        raise KeyboardInterrupt
+
+    seen: list[str] = []
+    app.plugins.add(Recorder("a", seen))
+    app.plugins.add(make_hooked(interrupted, name="b"))
+    with pytest.raises(KeyboardInterrupt):
+        app.tasks["add"].delay(1)
+    assert seen == ["a before send of add", "a after send True"]
+    assert len(sent_messages(app)) == 1
+
+
+def test_a_method_that_is_set_on_the_instance_is_a_hook_as_well(app):
+    seen: list[str] = []
+
+    class Late(Plugin):
+        name = "late"
+
+        def __init__(self):
+            self.sending = lambda call: seen.append(call.task)  # type: ignore[method-assign]
+
+    app.plugins.add(Late)
+    app.tasks["add"].delay(1)
+    assert seen == ["add"]
+
+
 def test_a_hook_cannot_swallow_what_a_send_raises(app):
     def swallow(call):
         try:
@@ -299,6 +328,12 @@ def test_a_plugin_that_is_added_or_disabled_after_a_send_counts_from_then_on(app
     app.plugins.disable("late")
     add.delay(1)
     assert seen == ["late before send of add", "late after send True"]
+
+
+def test_a_message_that_was_written_before_there_were_headers_can_be_read():
+    fields = msgspec.msgpack.decode(msgspec.msgpack.encode(TaskMessage(1, "add", b"")))
+    old = msgspec.msgpack.encode(fields[:-1])
+    assert msgspec.msgpack.decode(old, type=TaskMessage) == TaskMessage(1, "add", b"")
 
 
 def test_headers_must_be_plain_data(app):
