@@ -35,12 +35,12 @@ class DeadLetters:
         self.count = 0
         self.by_reason: dict[str, int] = {}  # kind of reason ("noproc", "killed", "crashed", "full", …) -> messages
 
-    def add(self, target: str, message: object, reason: object) -> None:
-        """Take note of one lost message."""
+    def add(self, target: str, message: object, reason: object, message_type: str = "") -> None:
+        """Take note of one lost message; `message_type` speaks for one that isn't at hand any more."""
         self.count += 1
         kind = reason if isinstance(reason, str) else type(reason).__name__.lower()
         self.by_reason[kind] = self.by_reason.get(kind, 0) + 1
-        self._last.append(DeadLetter(target, type(message).__name__, str(reason), self._clock.now()))
+        self._last.append(DeadLetter(target, message_type or type(message).__name__, str(reason), self._clock.now()))
 
     def last(self) -> list[DeadLetter]:
         """Return the last ones, oldest first."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from actorq.actors.context import guard_blocking
+from actorq.actors.context import check_fence, fenced, guard_blocking
 from actorq.actors.future import ASK_TIMEOUT_S, Future
 from actorq.actors.places import find_carrier, find_systems
 from actorq.errors import ActorError, EncodeError, NoGateway
@@ -36,7 +36,7 @@ class Carrier(Protocol):
     loop: Loop
     """The loop of the gateway: code in it must not wait for an answer from afar."""
 
-    def tell(self, address: Address, message: Any, wait_s: float) -> None:
+    def tell(self, ref: RemoteRef, message: Any) -> None:
         """Send `message`; if it can't arrive it is a counted dead letter, here or there.
 
         Raises:
@@ -45,7 +45,7 @@ class Carrier(Protocol):
         """
         ...
 
-    def ask(self, address: Address, message: Any, reply_to: ReplyTo, timeout_s: float, wait_s: float) -> None:
+    def ask(self, ref: RemoteRef, message: Any, reply_to: ReplyTo, timeout_s: float) -> None:
         """Send `message`; `reply_to` is answered once: by the other side, or with ActorDead when it is lost.
 
         Raises:
@@ -54,31 +54,32 @@ class Carrier(Protocol):
         """
         ...
 
-    def is_alive(self, address: Address, reply_to: ReplyTo, timeout_s: float) -> None:
-        """Answer with whether somebody is at `address`; nobody is on a node that can't be reached."""
+    def is_alive(self, ref: RemoteRef, reply_to: ReplyTo, timeout_s: float) -> None:
+        """Answer with whether somebody is there; nobody is on a node that can't be reached."""
         ...
 
-    def stand_in(self, address: Address) -> Cell:
-        """Return the cell that stands for the actor at `address` until its end."""
+    def stand_in(self, ref: RemoteRef) -> Cell:
+        """Return the cell that stands for the actor until its end."""
         ...
 
 
 class RemoteRef:
     """A ref of whoever is at `address`; equal to every other ref of the same address."""
 
-    __slots__ = ("_system", "address", "id", "wait_s")
+    __slots__ = ("_system", "address", "id", "text", "wait_s")
 
     def __init__(self, address: Address, system: System | None = None, wait_s: float = 0.0) -> None:
         """Make a ref that goes through the gateway of `system`, or else of this process."""
         self.address, self.wait_s, self._system = address, wait_s, system
+        self.text = str(address)
         # As a local actor's number, but negative, and the same for each ref of the address: never that of a local one.
         self.id = -1 - (hash(address) & 0x3FFF_FFFF_FFFF_FFFF)
 
     def __str__(self) -> str:
-        return str(self.address)
+        return self.text
 
     def __repr__(self) -> str:
-        return f"<RemoteRef {self.address}>"
+        return f"<RemoteRef {self.text}>"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, RemoteRef) and other.address == self.address
@@ -87,7 +88,7 @@ class RemoteRef:
         return hash(self.address)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return open_ref, (str(self.address), self.wait_s)
+        return open_ref, (self.text, self.wait_s)
 
     def __copy__(self) -> RemoteRef:
         return self
@@ -108,7 +109,7 @@ class RemoteRef:
             EncodeError: the message can't travel.
             NoGateway: nobody in this process reaches other nodes.
         """
-        self._carrier().tell(self.address, message, self.wait_s)
+        self._carrier().tell(self, message)
 
     def ask(self, message: Any, *, block: bool = True, timeout: float | None = None) -> Any:
         """Send a message and wait for the answer, or return a future of it; 5 s unless `timeout` says otherwise.
@@ -125,7 +126,7 @@ class RemoteRef:
         timeout_s = ASK_TIMEOUT_S if timeout is None else timeout
         future = Future(str(self), timeout_s, carrier.loop)
         try:
-            carrier.ask(self.address, message, future, timeout_s, self.wait_s)
+            carrier.ask(self, message, future, timeout_s)
         except (ActorError, EncodeError) as error:
             if block:
                 raise
@@ -134,7 +135,7 @@ class RemoteRef:
 
     def post(self, message: Any, reply_to: ReplyTo, timeout_s: float) -> None:
         """Ask for `reply_to`, which keeps its own deadline; raises as `tell` does."""
-        self._carrier().ask(self.address, message, reply_to, timeout_s, self.wait_s)
+        self._carrier().ask(self, message, reply_to, timeout_s)
 
     def is_alive(self) -> bool:
         """Ask the other node, for a second at most; False also where it can't be reached.
@@ -146,14 +147,14 @@ class RemoteRef:
         guard_blocking(f"is_alive() of {self}", carrier.loop)
         future = Future(str(self), ALIVE_TIMEOUT_S, carrier.loop)
         try:
-            carrier.is_alive(self.address, future, ALIVE_TIMEOUT_S)
+            carrier.is_alive(self, future, ALIVE_TIMEOUT_S)
             return bool(future.get())
         except ActorError:
             return False
 
     def target(self) -> Cell:
         """Return the cell that stands for the actor, to be linked to or monitored."""
-        return self._carrier().stand_in(self.address)
+        return self._carrier().stand_in(self)
 
     def proxy(self) -> NoReturn:
         """Refuse: a proxy would reach for attributes that are in another process.
@@ -164,9 +165,11 @@ class RemoteRef:
         raise TypeError(f"expected a local actor to make a proxy of, got {self}; use tell() and ask()")
 
     def _carrier(self) -> Carrier:
+        if fenced:
+            check_fence()
         carrier = find_carrier(self._system)
         if carrier is None:
-            raise NoGateway(str(self.address))
+            raise NoGateway(self.text)
         return carrier
 
 

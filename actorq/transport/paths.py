@@ -66,7 +66,7 @@ class Home:
             StoreLocked: the home or the runtime directory belongs to another user, or can't be made.
         """
         for folder in (self.path, self.outboxes, self.runtime, self.lines):
-            _make_private(folder)
+            make_private(folder)
         return self
 
     def endpoint(self, epoch: int) -> str:
@@ -88,7 +88,7 @@ def find_home(
     """
     chosen = home or parse_broker_url(broker) or environ.get("ACTORQ_HOME") or _default_folder(app_name, environ)
     path = Path(os.path.abspath(os.path.expanduser(chosen)))
-    return Home(path, _runtime_for(path, environ))
+    return Home(path, runtime_for(path, environ))
 
 
 def is_default_home(home: Home, app_name: str, environ: Mapping[str, str] = os.environ) -> bool:
@@ -116,7 +116,7 @@ def parse_broker_url(url: str | None) -> str | None:
     raise ConfigError(f"expected a broker URL like 'local:' or 'local:///folder', got {url!r}")
 
 
-def _runtime_for(path: Path, environ: Mapping[str, str]) -> Path:
+def runtime_for(path: Path, environ: Mapping[str, str]) -> Path:
     """Return a short folder that is the same for every process of this user which opens `path`."""
     digest = hashlib.sha256(os.path.realpath(path).encode()).hexdigest()[:16]
     base = environ.get("XDG_RUNTIME_DIR") or os.path.join(tempfile.gettempdir(), f"actorq-{os.geteuid()}")
@@ -126,7 +126,12 @@ def _runtime_for(path: Path, environ: Mapping[str, str]) -> Path:
     return folder
 
 
-def _make_private(folder: Path) -> None:
+def make_private(folder: Path) -> None:
+    """Make a folder that only this user can look into, or check that it is one.
+
+    Raises:
+        StoreLocked: it belongs to somebody else, is no folder, or can't be made.
+    """
     try:
         # Parents first: a shared parent (/tmp, ~/.local) keeps its own mode, ours is private from the start.
         folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
