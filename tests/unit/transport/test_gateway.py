@@ -39,6 +39,20 @@ def wait_heard(watcher, count=1):
     return heard(watcher)
 
 
+def living(system, name):
+    ref = system.whereis(name)
+    assert ref is not None
+    return ref
+
+
+def bind_to(ref):
+    def bind(actor):
+        actor.monitor(ref)
+        actor.link(ref)
+
+    return bind
+
+
 # -- tell and ask ----------------------------------------------------------------------------------------------------------
 
 
@@ -98,7 +112,7 @@ def test_registered_messages_arrive_as_their_class_also_inside_others(counter):
 
 
 def test_refs_travel_as_addresses_and_lead_back_home(nodes, counter, watcher):
-    a, b = nodes
+    a, _b = nodes
     back = counter.ask(["echo", [watcher, a.ref("watcher"), a.ref_to("actorq://c/x"), counter]])
     assert back == [watcher, a.ref("watcher"), RemoteRef(Address("c", "x")), counter]
     assert back[0] is watcher or back[0].id == watcher.id
@@ -143,7 +157,7 @@ def test_an_exit_during_an_ask_tells_its_reason(counter):
 
 def test_an_ask_fails_at_once_when_its_actor_ends(nodes, counter):
     future = counter.ask(["hang"], block=False, timeout=30)
-    wait_until(lambda: nodes[1].actors())
+    wait_until(nodes[1].actors)
     assert counter.is_alive()
     nodes[1].kill(nodes[1].whereis("counter"))
     with pytest.raises(ActorDead) as caught:
@@ -155,7 +169,7 @@ def test_an_ask_fails_at_once_when_its_actor_ends(nodes, counter):
 
 
 def test_nobody_at_the_address_is_told_from_a_node_that_is_not_there(nodes):
-    a, b = nodes
+    a, _b = nodes
     with pytest.raises(ActorDead) as nobody:
         a.ref_to("actorq://b/nobody").ask(1)
     with pytest.raises(ActorDead) as nowhere:
@@ -177,7 +191,7 @@ def test_tells_that_reach_nobody_are_dead_letters_where_they_were_lost(nodes):
 
 
 def test_a_ref_of_an_incarnation_never_means_a_later_one(nodes, counter):
-    a, b = nodes
+    _a, b = nodes
     first = counter.ask(Note("x"))
     assert first.is_alive()
     b.kill(b.whereis("counter"))
@@ -329,7 +343,7 @@ def test_a_monitor_tells_the_real_reason_and_the_ref_it_was_given(nodes, counter
 @pytest.mark.parametrize(("text", "reason"), [("actorq://b/nobody", NOPROC), ("actorq://nowhere/x", NOCONNECTION)])
 def test_monitoring_and_linking_to_who_is_not_there_is_told(nodes, watcher, text, reason):
     ref = nodes[0].ref_to(text)
-    watcher.ask(lambda actor: (actor.monitor(ref), actor.link(ref)) and None)
+    watcher.ask(bind_to(ref))
     assert sorted(wait_heard(watcher, 2), key=str) == [("down", ref, reason), ("exit", ref, reason)]
 
 
@@ -429,7 +443,7 @@ def test_unlink_parts_both_sides_whoever_does_it(nodes):
 def test_nobody_is_watched_any_more_when_those_who_cared_have_ended(nodes, counter):
     a, b = nodes
     local = a.spawn(Watcher)
-    local.ask(lambda actor: (actor.monitor(counter), actor.link(counter)) and None)
+    local.ask(bind_to(counter))
     wait_until(lambda: served(b) == 1 and served(a) == 1)
     local.tell(lambda actor: actor._cell.end(NORMAL))
     wait_until(lambda: not (served(a) or served(b) or watching(a) or watching(b)))
@@ -451,7 +465,7 @@ def test_the_end_of_a_node_is_told_to_everybody_who_counted_on_it(make_node):
     a, b = make_node("a"), make_node("b")
     b.spawn(Player, name="counter")
     ref, watcher = a.ref_to("actorq://b/counter"), a.spawn(Watcher)
-    watcher.ask(lambda actor: (actor.monitor(ref), actor.link(ref)) and None)
+    watcher.ask(bind_to(ref))
     waiting = ref.ask(["hang"], block=False, timeout=30)
     assert ref.ask(Add(1)) == 1
     b.kill(b.whereis("gateway"))
@@ -478,7 +492,7 @@ def test_a_gateway_that_comes_back_serves_again_and_lets_nobody_wait(nodes, tmp_
         assert inward.ask(Add(0), timeout=10) == 0
         asks = [ref.ask(["hang"], block=False, timeout=30) for ref in (outward, inward)]
         end = system.kill if how == "kill" else system.exit
-        end(system.whereis("gateway"))
+        end(living(system, "gateway"))
         for ask in asks:
             with pytest.raises(ActorDead) as caught:
                 ask.get()
@@ -497,7 +511,7 @@ def test_a_gateway_leaves_no_thread_and_no_descriptor_behind(make_node, tmp_path
         system = System("a")
         system.spawn(Gateway, folder=tmp_path / "nodes", messages=[Add], name="gateway")
         assert system.ref_to("actorq://b/counter").ask(Add(0), timeout=10) == 0
-        system.kill(system.whereis("gateway"))
+        system.kill(living(system, "gateway"))
         system.shutdown()
 
     def counted():
