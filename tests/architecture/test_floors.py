@@ -24,12 +24,14 @@ def test_every_room_imports_only_from_floors_below_it():
     assert "0 broken" in run_python(LINT_IMPORTS, "--no-logo", "--no-cache")
 
 
-@pytest.mark.parametrize("module", ["structlog", "asyncio", "click", "psutil", "sqlite3", "croniter", "cloudpickle"])
+@pytest.mark.parametrize(
+    "module", ["structlog", "asyncio", "click", "psutil", "sqlite3", "croniter", "cloudpickle", "zmq"]
+)
 def test_importing_actorq_does_not_import(module):
     assert run_python(f"import actorq, sys; print({module!r} in sys.modules)").strip() == "False"
 
 
-@pytest.mark.parametrize("room", ["node", "engine", "slot", "supervisor", "cli", "testing"])
+@pytest.mark.parametrize("room", ["node", "engine", "slot", "cli", "testing"])
 def test_a_process_that_only_calls_tasks_never_imports(room):
     code = f"import actorq, sys; print([name for name in sys.modules if (name + '.').startswith('actorq.{room}.')])"
     assert run_python(code).strip() == "[]"

@@ -1,8 +1,9 @@
-"""The examples of docs/ run: the tutorial from its first line to its last, the actors' page, every command line."""
+"""The examples of docs/ run: the tutorial from its first line to its last, the pages about actors, every command line."""
 
 from __future__ import annotations
 
 import doctest
+import os
 import re
 import subprocess
 import sys
@@ -52,9 +53,19 @@ def test_every_command_of_the_pages_is_one_that_the_command_line_understands(com
     found.make_context(found.name, arguments, parent=context)
 
 
-def test_the_example_of_the_actors_page_runs():
-    (example,) = blocks(DOCS / "reference" / "actors.md", "python")
-    done = subprocess.run([sys.executable, "-c", example], cwd=ROOT, capture_output=True, text=True, check=False)
+PROGRAMS = ["reference/actors", "reference/supervisors", "guides/your-own-actors", "guides/pykka-users"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PROGRAMS)
+def test_the_blocks_of_a_page_about_actors_are_one_program_that_runs(page, tmp_path):
+    program = tmp_path / "page.py"
+    program.write_text("\n".join(blocks(DOCS / f"{page}.md", "python")))
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, str(program)]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
     assert done.returncode == 0, done.stderr
 
 

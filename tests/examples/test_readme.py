@@ -65,3 +65,12 @@ def test_the_readme_does_what_it_says(tasks, tmp_path):
     finally:
         node.kill()
         node.wait()
+
+
+def test_the_readmes_actors_say_what_it_says_they_do():
+    (example,) = [text for text in blocks("README.md", "python") if "Actor" in text]
+    done = subprocess.run(
+        [sys.executable, "-c", example], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == re.findall(r"print\(.*\)  # (.*)", example)
