@@ -96,8 +96,11 @@ class System:
             AlreadyStarted: the name is taken.
             WouldBlock: called in a shared loop, where a supervisor is the one to start actors.
             ActorDead: it ended before it confirmed without an exception, e.g. it was killed.
+            TypeError: it isn't an actor of this house; Pykka's own start themselves.
             Exception: whatever `init` raised.
         """
+        if not issubclass(actor_class, Actor):
+            raise TypeError(f"expected a subclass of actorq.actors.Actor, got {actor_class!r}")
         guard_blocking(f"spawn() of {actor_class.__name__}", None if actor_class.pinned else self._shared)
         parent_cell = current_cell() if parent is None else parent.cell
         if link and parent_cell is None:
