@@ -104,7 +104,7 @@ def test_temporary_bystanders_are_stopped_in_their_place_and_not_restarted(harne
 
 def test_an_outside_service_that_is_away_is_no_crash_where_it_is_connected_to_after_init(harness):
     """The state machine that R41 asks for: up at once, connected when there is something to connect to."""
-    there = []
+    there: list[str] = []
 
     class Client(Member):
         def init(self, id, journal, plan=None):
