@@ -378,7 +378,7 @@ def main() -> int:
         found = [
             {"title": line.title, "unit": line.unit, "rounds": line.rounds, "pykka": line.beside} for line in lines
         ]
-        print(json.dumps({"load_before": load_before, "lines": found}))
+        print(json.dumps({"load_before": load_before, "lines": found, "table": render(lines)}))
     else:
         print(f"kernel; medians of {options.rounds}, load before {load_before:.2f}\n\n{render(lines)}")
     return 0
