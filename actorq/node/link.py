@@ -28,12 +28,20 @@ __all__ = ["Link"]
 
 log = get_logger(__name__)
 
+WELCOME_S: Final = 2.0  # a broker that is there answers within milliseconds
 REMEMBERED_DEATHS: Final = 256  # told again to a new broker, which may not have heard
 
 
 @dataclass(frozen=True, slots=True)
 class _Connect:
     """Timer: look for a broker."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Unwelcome:
+    """Timer: this try's HELLO should have been answered by now."""
+
+    tries: int
 
 
 class Link(Actor):
@@ -44,6 +52,7 @@ class Link(Actor):
         self.home, self.node = home, node
         self.epoch = 0
         self.is_connected = False
+        self._tries = 0
         self._deaths: deque[SlotGone] = deque(maxlen=REMEMBERED_DEATHS)
         self._broker: BrokerSocket | None = None
         self._delay_s = SEEK_S[0]
@@ -64,16 +73,27 @@ class Link(Actor):
 
     def _connect(self) -> None:
         found = read_rendezvous(self.home)
-        if found is None or found.epoch == self.epoch:
-            self.timers.after(self._delay_s, _Connect())
-            self._delay_s = min(self._delay_s * 2, SEEK_S[1])
+        if found is None:
+            self._connect_later()
             return
-        self._delay_s = SEEK_S[0]
+        self._tries += 1
         broker = self._broker = BrokerSocket(self._context, found.endpoint, b"n")
         self.sockets.add(broker.monitor, self._on_lost)
         self.sockets.add(broker.socket, self._on_frames)
         self.epoch = found.epoch
         self._send(wire.HELLO, wire.Hello(wire.PROTOCOL, "node", os.getpid(), name=self.node))
+        self.timers.after(WELCOME_S, _Unwelcome(self._tries))
+
+    def _connect_later(self) -> None:
+        self.timers.after(self._delay_s, _Connect())
+        self._delay_s = min(self._delay_s * 2, SEEK_S[1])
+
+    def on_unwelcome(self, message: _Unwelcome) -> None:
+        """Say hello again, on another socket, where nobody answered."""
+        if message.tries == self._tries and not self.is_connected and self._broker is not None:
+            log.warning("broker_silent", epoch=self.epoch, waited_s=WELCOME_S)
+            self._disconnect()
+            self._connect_later()
 
     def _disconnect(self) -> None:
         self.is_connected = False
@@ -86,7 +106,7 @@ class Link(Actor):
     def _on_lost(self, _: list[bytes]) -> None:
         if self._broker is not None:
             self._disconnect()
-            self.timers.after(SEEK_S[0], _Connect())
+            self._connect_later()
 
     def _send(self, kind: bytes, value: Any) -> None:
         if self._broker is not None:
@@ -105,6 +125,7 @@ class Link(Actor):
                 log.error("broker_refused", why=welcome.error)
                 return
             self.is_connected = True
+            self._delay_s = SEEK_S[0]
             for death in self._deaths:
                 self._tell_death(death)
         elif kind == wire.ASK:
@@ -112,8 +133,12 @@ class Link(Actor):
             self.system.ref("control").tell(NodeQuestion(ask.request, ask.command, ask.arguments))
 
     def on_node_reply(self, message: NodeReply) -> None:
-        """Carry an answer to the hub."""
-        self._send(wire.ANSWER, message.answer)
+        """Carry an answer to the hub; one that can't be encoded (from a plugin comes anything) is replaced by an error."""
+        try:
+            self._send(wire.ANSWER, message.answer)
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            log.warning("answer_not_sendable", why=str(error))
+            self._send(wire.ANSWER, wire.Answer(message.answer.request, error=f"the answer can't be sent: {error}"))
 
     def on_slot_gone(self, message: SlotGone) -> None:
         """Tell the broker, now or when there is one again."""
