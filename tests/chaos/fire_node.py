@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from actorq.actors import Actor
 
 ENDLESS: Final = 10**6
-TREE_S: Final = 0.1  # who dies while the tree is drawn keeps it waiting that long
+TREE_S: Final = 0.03  # who dies while the tree is drawn keeps it waiting that long
 
 
 class InjectedError(Exception):
