@@ -1,7 +1,7 @@
 """The terminal while a verb redraws: an alternate screen that is given back however the verb ends.
 
-A frame is one write that starts at the top left corner and clears what was longer before, so nothing flickers. Colours
-appear only on a terminal, and not where NO_COLOR is set (https://no-color.org).
+A frame is one write that starts at the top left corner and clears as it goes, never the whole screen, so nothing flickers.
+Colours appear only on a terminal, and not where NO_COLOR is set (https://no-color.org).
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ __all__ = ["Screen", "has_colours", "paint", "width_of_terminal"]
 ENTER: Final = "\x1b[?1049h\x1b[?25l"  # alternate screen, no cursor
 LEAVE: Final = "\x1b[0m\x1b[?25h\x1b[?1049l"
 HOME: Final = "\x1b[H"
-CLEAR_REST_OF_LINE: Final = "\x1b[K"
+CLEAR_LINE: Final = "\x1b[K"
+BEGIN, END = "\x1b[?2026h", "\x1b[?2026l"  # terminals that know these show what is between them at once
 CLEAR_BELOW: Final = "\x1b[J"
 TERMINATED: Final = 128 + signal.SIGTERM
 
@@ -71,7 +72,9 @@ class Screen:
         if len(shown) > size.lines:
             hidden = len(shown) - size.lines + 1
             shown = [*shown[: size.lines - 1], cut(f"… {hidden} more lines: make the terminal higher", size.columns)]
-        _write(HOME + "\r\n".join(f"{line}{CLEAR_REST_OF_LINE}" for line in shown) + CLEAR_BELOW)
+        # Clear before writing: after a line that ends in the last column, clearing would take its last letter.
+        below = f"\n{CLEAR_BELOW}" if len(shown) < size.lines else ""
+        _write(BEGIN + HOME + "\n".join(f"{CLEAR_LINE}{line}" for line in shown) + below + END)
 
 
 def _end(number: int, frame: FrameType | None) -> NoReturn:

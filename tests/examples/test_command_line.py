@@ -61,7 +61,10 @@ VERBS = [
     ("tree",),
     ("report",),
     ("health",),
-    *(("inspect", each) for each in ("ping", "active", "reserved", "registered", "stats")),
+    *(("inspect", each) for each in ("ping", "active", "reserved", "registered", "stats", "dead-letters")),
+    ("control", "restart", "timers"),
+    ("control", "start", "timers"),
+    ("graph", "components"),
 ]
 
 
@@ -125,6 +128,13 @@ def test_a_task_that_nobody_hears_of_is_kept_and_says_how_to_start_a_node(actorq
         (("node",), 3, "-A MODULE"),
         (("node", "-A", "shop_tasks", "-l", "loud"), 2, "'loud'"),
         (("inspect", "nothing"), 2, "see: actorq inspect --help"),
+        (("tree", "no-such-node"), 2, "expected one of the nodes"),
+        (("tree", "--interval", "0"), 2, "see: actorq tree --help"),
+        (("control", "restart", "brokr"), 2, "did you mean 'broker'?"),
+        (("graph", "components", "-f", "svg"), 2, "'svg'"),
+        (("graph", "components", "-A", "no_such_module"), 3, "No module named 'no_such_module'"),
+        (("graph", "components", "--plugin", "no_such_plugin:P"), 3, "plugin 'no_such_plugin:P' (command line)"),
+        (("plugins", "-A", "no_such_module"), 3, "No module named 'no_such_module'"),
     ],
 )
 def test_a_mistake_is_one_line_with_its_code(actorq, arguments, code, said):
