@@ -128,9 +128,7 @@ def test_a_task_that_nobody_hears_of_is_kept_and_says_how_to_start_a_node(actorq
         (("node",), 3, "-A MODULE"),
         (("node", "-A", "shop_tasks", "-l", "loud"), 2, "'loud'"),
         (("inspect", "nothing"), 2, "see: actorq inspect --help"),
-        (("tree", "no-such-node"), 2, "expected one of the nodes"),
         (("tree", "--interval", "0"), 2, "see: actorq tree --help"),
-        (("control", "restart", "brokr"), 2, "did you mean 'broker'?"),
         (("graph", "components", "-f", "svg"), 2, "'svg'"),
         (("graph", "components", "-A", "no_such_module"), 3, "No module named 'no_such_module'"),
         (("graph", "components", "--plugin", "no_such_plugin:P"), 3, "plugin 'no_such_plugin:P' (command line)"),
@@ -142,4 +140,19 @@ def test_a_mistake_is_one_line_with_its_code(actorq, arguments, code, said):
     assert (found, told) == (code, "")
     assert errors.startswith("actorq: ")
     assert errors.count("\n") == 1
+    assert said in errors
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("tree", "no-such-node"), "expected one of the nodes"),
+        (("control", "restart", "brokr"), "did you mean 'broker'?"),
+        (("control", "stop", "timers", "--node", "no-such-node"), "expected one of the nodes"),
+    ],
+)
+def test_a_node_or_a_component_that_isnt_there_is_a_mistake_too(actorq, node, arguments, said):
+    code, told, errors = actorq(*arguments, "--home", str(node.home))
+    assert (code, told, errors.count("\n")) == (2, "", 1)
     assert said in errors
