@@ -38,7 +38,7 @@ class Echo:
 
 
 class Worker(Actor):
-    """Does the work, one message at a time. Light: it shares a thread with all actors that never block."""
+    """Does the work, one message at a time. Light: actors that never block share a thread."""
 
     def init(self) -> None:
         self.done = 0
@@ -55,9 +55,9 @@ class Worker(Actor):
 
 
 class Server(Actor):
-    """Takes `[client, request, text]` from a ROUTER socket and answers when the worker has. Has a thread of its own."""
+    """Takes `[client, request, text]` from a ROUTER socket, and answers when the worker has."""
 
-    pinned = True
+    pinned = True  # a thread of its own
 
     def init(self, *, context: zmq.Context[zmq.Socket[bytes]], endpoint: str) -> None:
         self.worker = self.system.ref(
@@ -71,19 +71,20 @@ class Server(Actor):
         say(f"server is up at {self.socket.getsockopt_string(zmq.LAST_ENDPOINT)}")
 
     def on_request(self, frames: list[bytes]) -> None:
-        """Pass a request on. The answer comes later, so a slow worker doesn't keep the server from its socket."""
+        """Pass a request on; its answer comes later, and other requests are taken meanwhile."""
         if len(frames) != 3:
             return  # somebody who speaks another language
         client, request, text = frames
         self.ask_worker(client, request, Echo(text.decode(errors="replace")))
 
     def ask_worker(self, client: bytes, request: bytes, message: Echo, tries: int = 3) -> None:
-        self.ask_then(self.worker, message, ANSWER_S, partial(self.answer, client, request, message, tries - 1))
+        callback = partial(self.answer, client, request, message, tries - 1)
+        self.ask_then(self.worker, message, ANSWER_S, callback)
 
     def answer(self, client: bytes, request: bytes, message: Echo, tries: int, outcome: Outcome) -> None:
-        """Send what the worker answered, or why it didn't: it crashed, is gone, is flooded, or took too long."""
+        """Send what the worker answered, or why it didn't: it crashed, is flooded, took too long."""
         if isinstance(outcome.error, ActorDead) and tries:
-            # It died of somebody else's text while ours was in its mailbox. An echo does no harm if it happens twice.
+            # It died of somebody else's text while ours was in its mailbox; a second echo does no harm.
             self.ask_worker(client, request, message, tries)
             return
         if outcome.ok:
@@ -92,7 +93,7 @@ class Server(Actor):
         else:
             self.failed += 1
             text = f"no echo: {outcome.error}"
-        with suppress(zmq.Again):  # a client that doesn't read loses its answers; the server waits for nobody
+        with suppress(zmq.Again):  # the server waits for nobody: who doesn't read loses answers
             self.socket.send_multipart([client, request, text.encode()], zmq.NOBLOCK)
 
     def terminate(self, reason: ExitReason) -> None:
@@ -118,7 +119,7 @@ def main(arguments: Sequence[str]) -> int:
     """Serve until a signal comes, or until the supervisor gives up."""
     endpoint = arguments[0] if arguments else ENDPOINT
     with zmq.Context() as context:
-        reason = System("echo").run(Supervisor, name="root", **plan_tree(context, endpoint))
+        reason = System("echo").run(Supervisor, **plan_tree(context, endpoint))
     say("ended by a signal" if reason is None else f"gave up: {reason}")
     return 0 if reason is None else 1
 
