@@ -26,6 +26,7 @@ PRE_EMPTION = "tests/unit/supervisor/test_pre_emption.py"
 PROPERTY = "tests/property/test_supervision.py"
 RECYCLE = "tests/unit/supervisor/test_recycle.py"
 RESTARTS = "tests/unit/supervisor/test_restarts.py"
+STOPS = "tests/unit/supervisor/test_stops.py"
 SPECS = "tests/unit/supervisor/test_specs.py"
 ASKS = "tests/unit/actors/test_asks.py"
 DEADLINES = "tests/unit/actors/test_deadlines.py"
@@ -38,6 +39,7 @@ LOOP = "tests/unit/actors/test_loop.py"
 NAMES = "tests/unit/actors/test_waiting_for_a_name.py"
 WATCHDOG = "tests/unit/actors/test_watchdog.py"
 CANT_START = "tests/integration/node/test_cant_start.py"
+GATEWAY = "tests/unit/transport/test_gateway.py"
 FINDING = "tests/unit/plugins/test_finding.py"
 
 RULES = {
@@ -85,8 +87,8 @@ RULES = {
     ],
     "R14": [
         f"{ADMINISTRATION}::test_terminate_cancels_a_pending_restart",
-        f"{RESTARTS}::test_endless_failing_restarts_leave_the_supervisor_answering_and_stoppable",
-        f"{RESTARTS}::test_a_shutdown_ends_endless_failing_restarts",
+        f"{STOPS}::test_endless_failing_restarts_leave_the_supervisor_answering_and_stoppable",
+        f"{STOPS}::test_a_shutdown_ends_endless_failing_restarts",
     ],
     "R15": [
         f"{MATRIX}::test_the_matrix_of_restart_type_exit_reason_and_kind_of_supervisor",
@@ -99,7 +101,7 @@ RULES = {
         f"{PROPERTY}::test_a_retry_covers_the_rest_of_the_group_and_nobody_waits_without_a_reason",
     ],
     "R17": [
-        f"{RESTARTS}::test_the_exit_of_a_stranger_is_ignored",
+        f"{STOPS}::test_the_exit_of_a_stranger_is_ignored",
         f"{ENDS}::test_a_supervisor_whose_parent_ends_ends_with_all_its_children",
     ],
     "R18": [
@@ -109,14 +111,14 @@ RULES = {
     "R19": [
         f"{ENDS}::test_the_three_ways_to_stop_end_for_the_reason_that_was_asked_for",
         f"{ENDS}::test_infinity_waits_as_long_as_it_takes",
-        f"{RESTARTS}::test_a_child_that_ignores_its_stop_is_killed_when_its_time_is_up",
-        f"{RESTARTS}::test_brutal_kill_asks_nothing",
+        f"{STOPS}::test_a_child_that_ignores_its_stop_is_killed_when_its_time_is_up",
+        f"{STOPS}::test_brutal_kill_asks_nothing",
     ],
     "R20": [
-        f"{RESTARTS}::test_a_child_that_unlinked_itself_can_neither_hang_its_supervisor_nor_die_unseen",
+        f"{STOPS}::test_a_child_that_unlinked_itself_can_neither_hang_its_supervisor_nor_die_unseen",
         f"{HOSTILE}::test_one_that_unlinked_itself_is_stopped_and_seen",
     ],
-    "R21": [f"{RESTARTS}::test_a_child_that_crashes_while_stopping_is_reported_and_the_stop_goes_on"],
+    "R21": [f"{STOPS}::test_a_child_that_crashes_while_stopping_is_reported_and_the_stop_goes_on"],
     "R22": [
         f"{ADMINISTRATION}::test_dynamic_children_stop_in_parallel_under_one_timer",
         f"{PROPERTY}::test_those_who_stop_together_have_the_longest_of_their_times_and_infinity_is_never_killed",
@@ -202,6 +204,12 @@ RULES = {
         f"{LEAKS}::test_a_thousand_restarts_leave_no_thread_descriptor_socket_cell_timer_or_table_entry",
         f"{LEAKS}::test_the_eventfd_is_closed_by_its_last_owner_never_by_the_loop",
     ],
+    "K6": [
+        f"{GATEWAY}::test_a_remote_actor_is_asked_as_a_local_one",
+        f"{GATEWAY}::test_refs_travel_as_addresses_and_lead_back_home",
+        f"{GATEWAY}::test_a_remote_ref_is_opened_from_a_pickle",
+    ],
+    "K7": [f"{GATEWAY}::test_the_end_of_a_node_is_told_to_everybody_who_counted_on_it"],
     "G1": [
         f"{GRAPH}::test_components_come_after_what_they_need_with_the_id_as_tie_break",
         f"{GRAPH}::test_a_missing_requirement_names_who_wants_what",
@@ -239,7 +247,7 @@ def is_skipped(function):
 
 
 @pytest.mark.parametrize(
-    "rule", [f"R{n}" for n in range(1, 42)] + [f"K{n}" for n in range(1, 6)] + [f"G{n}" for n in range(1, 6)]
+    "rule", [f"R{n}" for n in range(1, 42)] + [f"K{n}" for n in range(1, 8)] + [f"G{n}" for n in range(1, 6)]
 )
 def test_each_rule_has_a_test(rule):
     assert RULES.get(rule), f"expected a test of {rule}"
