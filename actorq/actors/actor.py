@@ -17,6 +17,7 @@ from actorq.actors.dispatch import Table, find_handler
 from actorq.actors.future import Future
 from actorq.actors.mailbox import DEFAULT_CAPACITY, Mailbox, OnFull
 from actorq.actors.outcome import Deferred, Ignored, Ready, Refusal, Reply
+from actorq.actors.pykka_points import urn_of
 from actorq.actors.ref import ActorRef, ask_then
 from actorq.actors.signals import Invoke
 from actorq.actors.sockets import Sockets
@@ -59,14 +60,14 @@ class Actor(pykka.Actor):
 
     _handlers: ClassVar[Table] = {}
     _cell: Cell
+    _timers: Timers | None = None  # made when they are first used: most actors have neither
+    _sockets: Sockets | None = None
 
     def __init__(self, cell: Cell) -> None:
         # Pykka's own `__init__` draws a random id, makes an Event and a ref of its own: half the cost of a start, for what
         # here is a property or comes from the cell.
         self._cell = cell
         self.actor_inbox = self._create_actor_inbox()
-        self._timers = Timers(cell)
-        self._sockets = Sockets(cell)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -129,7 +130,7 @@ class Actor(pykka.Actor):
     @property
     def actor_urn(self) -> str:  # type: ignore[override]
         """A text that no other incarnation has; Pykka's."""
-        return self._cell.urn
+        return urn_of(self._cell.id)
 
     @property
     def actor_stopped(self) -> threading.Event:  # type: ignore[override]
@@ -149,12 +150,18 @@ class Actor(pykka.Actor):
     @property
     def timers(self) -> Timers:
         """Messages for later."""
-        return self._timers
+        timers = self._timers
+        if timers is None:
+            timers = self._timers = Timers(self._cell)
+        return timers
 
     @property
     def sockets(self) -> Sockets:
         """Sockets and descriptors that are handled in this actor's loop."""
-        return self._sockets
+        sockets = self._sockets
+        if sockets is None:
+            sockets = self._sockets = Sockets(self._cell)
+        return sockets
 
     def link(self, ref: AnyRef) -> None:
         """Share fates with another actor; a name means its present incarnation."""

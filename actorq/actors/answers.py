@@ -39,7 +39,7 @@ class Answers(Fates):
         super().__init__()
         self.asking: ReplyTo | None = None  # who waits for the message that is being handled
         self.deferred: dict[Reply, ReplyTo] = {}
-        self.stop_replies: list[ReplyTo] = []
+        self.stop_replies: tuple[ReplyTo, ...] = ()
         self._stopped: threading.Event | None = None  # made for whoever asks
 
     def take_reply(self) -> Reply:
@@ -58,7 +58,7 @@ class Answers(Fates):
         """Let the asker of the message in hand wait until the actor is gone."""
         asking = self.asking
         if asking is not None:
-            self.stop_replies.append(asking)
+            self.stop_replies = (*self.stop_replies, asking)
             self.asking = None
         if self.is_dead:
             self.answer_all(self.reason)
@@ -84,5 +84,7 @@ class Answers(Fates):
             self.deferred.clear()
         if self._stopped is not None:
             self._stopped.set()
-        while self.stop_replies:
-            give(self.stop_replies.pop(), None)
+        if self.stop_replies:
+            waiting, self.stop_replies = self.stop_replies, ()
+            for reply_to in waiting:
+                give(reply_to, None)

@@ -15,12 +15,11 @@ from __future__ import annotations
 
 import itertools
 import threading
-import uuid
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from actorq.actors.answers import Answers
 from actorq.actors.context import fenced
-from actorq.actors.exits import END, HEAR, STOP, plan_exit, reason_after, reason_of
+from actorq.actors.exits import END, HEAR, STOP, plan_exit, reason_of
 from actorq.actors.outcome import (
     DEFER,
     IGNORE,
@@ -39,7 +38,7 @@ from actorq.actors.signals import Boot, Call, ExitSignal, LinkSignal, Reap
 from actorq.errors import ActorDead, Exit
 from actorq.log import get_logger
 from actorq.messages.address import Address
-from actorq.messages.reasons import KILL, KILLED, NOPROC, NORMAL, SHUTDOWN, Crashed, is_clean
+from actorq.messages.reasons import KILL, KILLED, NOPROC, NORMAL, SHUTDOWN, Crashed, crashed, is_clean
 
 if TYPE_CHECKING:
     from collections import deque
@@ -59,7 +58,6 @@ if TYPE_CHECKING:
 __all__ = ["Cell", "State"]
 
 log = get_logger(__name__)
-
 State = Literal["starting", "running", "ending", "dead"]
 STARTING: Final = "starting"
 RUNNING: Final = "running"
@@ -67,7 +65,6 @@ ENDING: Final = "ending"
 DEAD: Final = "dead"
 
 _ids = itertools.count(1)
-_URN_PREFIX: Final = uuid.uuid4().urn[:-12]
 
 
 class Cell(Answers):
@@ -96,7 +93,7 @@ class Cell(Answers):
         self.start_error: BaseException | None = None
         self.args: tuple[Any, ...] = ()
         self.kwargs: dict[str, Any] = {}
-        self.pending_timers: set[Timer] = set()
+        self.pending_timers: dict[Timer, None] = {}
         self.has_drain = False
         self.drain: Callable[[], None] = _nothing
         self.unknown = 0
@@ -204,11 +201,6 @@ class Cell(Answers):
         """Return whether this incarnation has ended; another thread may make it true at any moment."""
         return self.state == DEAD
 
-    @property
-    def urn(self) -> str:
-        """Return what no other incarnation is called, in this process or another."""
-        return f"{_URN_PREFIX}{self.id:012x}"
-
     # -- start ---------------------------------------------------------------------------------------------------------
 
     def _boot(self) -> None:
@@ -314,13 +306,13 @@ class Cell(Answers):
     def _terminate(self, reason: ExitReason) -> ExitReason:
         try:
             self.actor.terminate(reason)
+        except Exit as error:
+            return reason_of(error)
         except BaseException as error:  # noqa: BLE001  (K1)
-            failure = reason_of(error)
-            if isinstance(error, Exit) or not isinstance(failure, Crashed):
+            failure = crashed(error)
+            if is_clean(reason):
                 return failure
-            if not is_clean(reason):
-                log.error("terminate_failed", actor=self.label, reason=str(failure), traceback=failure.traceback_text)
-            return reason_after(reason, failure)
+            log.error("terminate_failed", actor=self.label, reason=str(failure), traceback=failure.traceback_text)
         return reason
 
     def kill(self) -> None:
@@ -370,7 +362,7 @@ class Cell(Answers):
         self.state = DEAD
         self.confirm = self.asking = None
         self.deferred.clear()
-        self.stop_replies.clear()
+        self.stop_replies = ()
         self.mailbox.closed = True
         self.mailbox.queue.clear()
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Literal
 
 from actorq.errors import Exit
-from actorq.messages.reasons import NORMAL, as_reason, crashed, is_clean
+from actorq.messages.reasons import NORMAL, as_reason, crashed
 
 if TYPE_CHECKING:
-    from actorq.messages.reasons import Crashed, ExitReason
+    from actorq.messages.reasons import ExitReason
 
-__all__ = ["END", "HEAR", "IGNORE_EXIT", "STOP", "Move", "plan_exit", "reason_after", "reason_of"]
+__all__ = ["END", "HEAR", "IGNORE_EXIT", "STOP", "Move", "plan_exit", "reason_of"]
 
 Move = Literal["stop", "hear", "end", "ignore"]
 STOP: Final = "stop"  # the parent or the system wants it: `stop_requested`
@@ -36,8 +36,3 @@ def plan_exit(reason: ExitReason, *, from_parent: bool, from_itself: bool, traps
 def reason_of(error: BaseException) -> ExitReason:
     """Return the reason of an actor whose code raised `error` (K1)."""
     return as_reason(error.reason) if isinstance(error, Exit) else crashed(error)
-
-
-def reason_after(reason: ExitReason, failure: Crashed) -> ExitReason:
-    """Return the reason of an actor that ended because of `reason` and crashed while it was taken apart: the first."""
-    return failure if is_clean(reason) else reason

@@ -12,6 +12,7 @@ import os
 import weakref
 from typing import TYPE_CHECKING
 
+from actorq.actors import places  # noqa: F401  its own hook comes first: a new lock
 from actorq.actors.context import fenced
 
 if TYPE_CHECKING:

@@ -6,13 +6,21 @@ Pykka's own and begin with an underscore: a Pykka without one of them must fail 
 
 from __future__ import annotations
 
+import uuid
 from typing import Final
 
 import pykka
 
-__all__ = ["POINTS", "check_pykka"]
+__all__ = ["POINTS", "check_pykka", "urn_of"]
 
 POINTS: Final = ("_create_actor_inbox", "_create_future", "_start_actor_loop", "_handle_receive")
+
+_URN_PREFIX: Final = uuid.uuid4().urn[:-12]
+
+
+def urn_of(id: int) -> str:
+    """Return the URN of an incarnation: what no other is called, in this process or another."""
+    return f"{_URN_PREFIX}{id:012x}"
 
 
 def check_pykka(actor_class: type = pykka.Actor) -> None:

@@ -17,6 +17,7 @@ from pykka._envelope import Envelope
 from actorq.actors.context import check_fence, fenced, guard_blocking, here
 from actorq.actors.future import ASK_TIMEOUT_S, Future
 from actorq.actors.outcome import Outcome, give_error
+from actorq.actors.pykka_points import urn_of
 from actorq.actors.remote import RemoteRef, open_ref
 from actorq.actors.signals import Invoke
 from actorq.errors import ActorDead, ActorError, AskTimeout, EncodeError, MailboxFull
@@ -67,7 +68,7 @@ class ActorRef(pykka.ActorRef[A]):
     @property
     def actor_urn(self) -> str:  # type: ignore[override]
         """A text that no other incarnation has; Pykka's."""
-        return self.cell.urn
+        return urn_of(self.cell.id)
 
     @property
     def actor_stopped(self) -> threading.Event:  # type: ignore[override]

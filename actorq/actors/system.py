@@ -20,16 +20,15 @@ from actorq.actors.forking import systems
 from actorq.actors.held import HeldMessages
 from actorq.actors.info import ActorInfo, Zombie, describe
 from actorq.actors.interrupts import Interrupts
-from actorq.actors.mailbox import Mailbox
+from actorq.actors.naming import Naming
 from actorq.actors.outcome import StartFailed, StartOutcome
 from actorq.actors.places import announce, get_lock, withdraw
-from actorq.actors.ref import ActorRef, AnyRef, NameRef, RemoteRef
 from actorq.actors.signals import Boot
 from actorq.actors.stopping import StopChain
+from actorq.actors.unlisted import furnish, make_dead, make_unlisted
 from actorq.clock import SYSTEM_CLOCK
 from actorq.errors import ActorDead, ActorError, AlreadyStarted, AskTimeout, Exit
 from actorq.log import get_logger
-from actorq.messages.address import Address
 from actorq.messages.reasons import NOPROC, SHUTDOWN, Crashed, crashed
 
 if TYPE_CHECKING:
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from actorq.actors.loop import Loop
+    from actorq.actors.ref import ActorRef
     from actorq.actors.remote import Carrier
     from actorq.clock import Clock
     from actorq.messages.reasons import ExitReason
@@ -53,7 +53,7 @@ JOIN_GRACE_S: Final = 1.0  # for a thread that was told to end and does nothing 
 A = TypeVar("A", bound=Actor)
 
 
-class System:
+class System(Naming):
     """Spawns, names and ends actors. Every method may be called from any thread unless it says otherwise."""
 
     def __init__(self, name: str = "actorq", *, clock: Clock = SYSTEM_CLOCK) -> None:
@@ -186,11 +186,7 @@ class System:
         cell.label = f"{name or actor_class.__name__}#{cell.id}"
         cell.args, cell.kwargs, cell.confirm, cell.supervised = args, dict(kwargs), confirm, supervised
         actor = actor_class(cell)
-        mailbox = actor.actor_inbox
-        assert isinstance(mailbox, Mailbox)
-        mailbox.attach(cell, loop, actor_class.capacity, actor_class.on_full)
-        cell.actor, cell.mailbox = actor, mailbox
-        cell.ref = actor._actor_ref = ActorRef(actor, cell)  # noqa: SLF001  Pykka's place for it
+        furnish(cell, actor)
         if actor_class.on_drained is not Actor.on_drained:
             cell.has_drain, cell.drain = True, actor.on_drained
         try:
@@ -252,21 +248,8 @@ class System:
 
     def _make_nobody(self) -> Cell:
         loop = self._make_loop("nobody", shared=False)
-        cell = self._make_unlisted(loop, "nobody")
-        cell.finish(NOPROC)
+        cell = make_dead(self, loop, "nobody")
         loop.release()
-        return cell
-
-    def _make_unlisted(self, loop: Loop, label: str, name: str | None = None) -> Cell:
-        """Return a cell that nobody finds: it is in no table, and its end is no event."""
-        cell = Cell(self, loop, label, name, None)
-        actor = Actor(cell)
-        mailbox = actor.actor_inbox
-        assert isinstance(mailbox, Mailbox)
-        mailbox.attach(cell, loop, 1, "reject")
-        cell.actor, cell.mailbox = actor, mailbox
-        cell.ref = actor._actor_ref = ActorRef(actor, cell)  # noqa: SLF001  Pykka's place for it
-        cell.supervised = True
         return cell
 
     def make_clerk(self) -> Cell:
@@ -275,57 +258,9 @@ class System:
         Raises:
             ActorDead: the system is at its end.
         """
-        return self._make_unlisted(self._loop_for(Actor), "clerk")
+        return make_unlisted(self, self._loop_for(Actor), "clerk")
 
-    # -- names and views -----------------------------------------------------------------------------------------------
-
-    def whereis(self, name: str) -> ActorRef[Any] | None:
-        """Return the ref of the living actor of that name."""
-        cell = self._names.get(name)
-        return None if cell is None else cell.ref
-
-    def find_named(self, name: str) -> Cell | None:
-        """Return the cell of the actor that has taken `name`; it may not have started yet."""
-        return self._names.get(name)
-
-    def ref(self, name: str, wait_s: float = 0.0) -> NameRef:
-        """Return a ref that looks `name` up at each send, and waits up to `wait_s` seconds for somebody to take it.
-
-        Raises:
-            ValueError: the time is negative.
-        """
-        if wait_s < 0:
-            raise ValueError(f"expected wait_s to be 0 or more seconds, got {wait_s!r}")
-        return NameRef(self, name, wait_s)
-
-    def ref_to(self, address: Address | str, wait_s: float = 0.0) -> AnyRef:
-        """Return a ref of the actor at `address`: a local one if that is this node, else one through this gateway.
-
-        Raises:
-            ValueError: that is no address.
-        """
-        if not isinstance(address, Address):
-            address = Address.parse(address)
-        if address.node == self.name:
-            return self.local_ref(address, wait_s)
-        return RemoteRef(address, self, wait_s)
-
-    def local_ref(self, address: Address, wait_s: float = 0.0) -> ActorRef[Any] | NameRef:
-        """Return a ref of the actor at an address of this node; of a dead one, if that incarnation is over."""
-        if address.is_name:
-            return NameRef(self, address.path, wait_s)
-        cell = self.find_incarnation(address)
-        if cell is None:
-            label = f"{address.path or 'actor'}#{address.id}"
-            cell = self._make_unlisted(self.nobody.loop, label, address.path or None)
-            if address.boot == self.boot:
-                cell.ref.id = cell.id = address.id
-            cell.finish(NOPROC)
-        return cell.ref
-
-    def find_incarnation(self, address: Address) -> Cell | None:
-        """Return the living actor that `address` means; None also for one of an earlier life of this node."""
-        return self._cells.get(address.id) if address.boot == self.boot else None
+    # -- views ----------------------------------------------------------------------------------------------------------------
 
     def actors(self) -> list[ActorInfo]:
         """Return what is known of every living actor, oldest first, without asking any."""
@@ -408,6 +343,9 @@ class System:
             if thread.is_alive():
                 log.error("loop_abandoned", loop=loop.name, stuck_for_s=round(loop.stuck_for_s(), 1))
 
+    def _here(self) -> Self:
+        return self
+
     # -- what cells and loops report -------------------------------------------------------------------------------------
 
     def forget(self, cell: Cell) -> None:
@@ -436,7 +374,7 @@ class System:
 
     def forked(self) -> None:
         """Be the system of a process that was forked: everything is dead, and nobody is told."""
-        self.lock = threading.RLock()  # whoever held the old one doesn't exist here
+        self.lock = get_lock()  # a new one: whoever held the old one doesn't exist here
         self._closing = True
         self.carrier = None
         self.held = HeldMessages(self)

@@ -23,7 +23,7 @@ class Timer:
     def __init__(self, cell: Cell, due: float, interval_s: float | None, message: Any) -> None:
         self.cell: Cell | None = cell
         self.due, self.interval_s, self.message = due, interval_s, message
-        cell.pending_timers.add(self)
+        cell.pending_timers[self] = None
 
     def cancel(self) -> None:
         """Make sure that the message doesn't come any more. Idempotent; only from the actor's own context."""
@@ -37,7 +37,7 @@ class Timer:
         cell, self.cell = self.cell, None
         self.message = None
         if cell is not None:
-            cell.pending_timers.discard(self)
+            cell.pending_timers.pop(self, None)
 
     @property
     def active(self) -> bool:
