@@ -112,7 +112,7 @@ class HeldMessages:
             except ActorDead:  # the system is ending
                 self._expire(held)
                 return
-        clerk.post_call(_set_alarm, clerk, self, held, wait_s)
+        clerk.post_call(_set_alarm, clerk, self, held, self._system.clock.monotonic() + wait_s)
 
     def _expire(self, held: _Held) -> None:
         with self._system.lock:
@@ -130,7 +130,8 @@ def _takes(cell: Cell) -> bool:
     return cell.booted and not cell.mailbox.closed
 
 
-def _set_alarm(clerk: Cell, messages: HeldMessages, held: _Held, wait_s: float) -> None:
+def _set_alarm(clerk: Cell, messages: HeldMessages, held: _Held, due: float) -> None:
+    wait_s = due - clerk.system.clock.monotonic()
     clerk.actor.timers.after(wait_s, Invoke(messages._expire, held))  # noqa: SLF001  of this module
 
 

@@ -287,6 +287,8 @@ class Gateway(Actor):
         if reaction == "stale":
             self._fence(route)
             return
+        if peer.route != route:
+            self._by_route.pop(peer.route, None)
         peer.route, peer.max_bytes = route, hello.max_bytes
         self._by_route[route] = peer
         self._heard(peer)
@@ -423,6 +425,8 @@ class Gateway(Actor):
             self._lose(peer, "its link is cut" if peer.pulse.cut_at is not None else "it is silent")
         elif peer.is_up:
             self._send_now(peer, envelope.PING)
+        elif peer.link is not None:
+            self._greet(peer)  # it may have given this link up, and says so then
 
     def describe(self) -> dict[str, object]:
         """Return what the tree shows."""

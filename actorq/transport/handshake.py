@@ -5,8 +5,10 @@ a serial number that only grows within one life of its gateway. A hello says "th
 your link number `echo`" (0: none yet). A side is up when it has said hello with an echo of the other's link and has heard
 one with an echo of its own; nothing but hellos is sent before.
 
-Invariant: if both sides are up, each reads the link the other sends on. A hello of a later link means that the other side
-has given the present conversation up: it is over here, too. A hello of an earlier one is late and means nothing.
+Invariant: if both sides are up, each reads the link the other sends on. Once our link was confirmed, a hello of a later link
+means that the other side has given the conversation up: it is over here, too. Before that nothing is lost by going on with
+the later link; ending it there, both sides could go on beginning anew for ever. A hello of an earlier link is late and
+means nothing. Who may have been given up without knowing says hello again now and then, and is fenced if so.
 """
 
 from __future__ import annotations
@@ -42,7 +44,7 @@ class Handshake:
         """Take a hello: 'anew' says that this conversation is over and the hello belongs to the `next` one."""
         if serial <= self.floor or serial < self.theirs:
             return "stale"
-        if self.theirs and serial > self.theirs:
+        if self.confirmed and serial > self.theirs > 0:
             return "anew"
         self.theirs = serial
         if echo and echo == self.mine:
