@@ -66,6 +66,19 @@ def test_what_is_stopped_stays_down_until_it_is_started(actorq, node, name):
     assert actorq("control", "start", name)[0] == 0, "it is up already"
 
 
+def test_a_stopped_pool_finishes_what_runs_and_leaves_the_rest_for_later(actorq, node, tmp_path):
+    with App("shop", home=node.home) as app:
+        running = [app.send_task("steered.note", [str(tmp_path), number, 0.7]) for number in range(2)]
+        wait_until(lambda: all(one.state == "STARTED" for one in running), 20, "both slots to be busy")
+        waiting = [app.send_task("steered.note", [str(tmp_path), number, 0.0]) for number in range(2, 40)]
+        assert actorq("control", "stop", "pool", "--timeout", "30")[0] == 0
+        assert [one.get(timeout=20) for one in running] == [0, 1]
+        assert {one.state for one in waiting} == {"PENDING"}
+        assert actorq("control", "start", "pool", "--timeout", "30")[0] == 0
+        assert [one.get(timeout=20) for one in waiting] == list(range(2, 40))
+    assert sorted(map(int, (tmp_path / "runs").read_text().split())) == list(range(40)), "each once"
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
@@ -133,9 +146,10 @@ def test_a_second_node_takes_orders_of_its_own_and_is_named(actorq, node, folder
         code, told, errors = actorq("control", "restart", "broker", "--json", "--timeout", "20")
         assert (code, errors) == (0, "")
         assert list(json.loads(told)) == ["shop-1"], "the other isn't the hub"
-        assert actorq("control", "start", "timers", "--node", "shop-2")[0] == 1
-        # While the one before ends, its own control answers for it.
-        second.stop()
+        wait_until(lambda: "shop-2" in actorq("inspect", "ping")[1], 20, "the other to find the broker again")
+        code, _, errors = actorq("control", "start", "timers", "--node", "shop-2")
+        assert code == 1
+        assert "only the hub of a home runs it" in errors
 
 
 def test_after_a_take_over_the_new_hub_is_there_at_once(tmp_path, folder, actorq):
