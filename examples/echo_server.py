@@ -60,9 +60,7 @@ class Server(Actor):
     pinned = True  # a thread of its own
 
     def init(self, *, context: zmq.Context[zmq.Socket[bytes]], endpoint: str) -> None:
-        self.worker = self.system.ref(
-            "worker", wait_s=1.0
-        )  # whoever bears the name; a restart takes less than a moment
+        self.worker = self.system.ref("worker", wait_s=1.0)  # waits out a restart
         self.answered = self.failed = 0
         self.socket = context.socket(zmq.ROUTER)
         # From here on the loop closes it, also if the bind fails.

@@ -2,22 +2,24 @@
 
 None of these count as restarts or set off an automatic shutdown (R25). A refusal leaves the supervisor as it was. Looking
 is answered at once, whatever goes on. Of what changes something, a `TerminateChild` gets in front of a start it is about
-and of a restart that is due; everything else is done one after the other.
+and of a restart that is due; everything else is done one after the other. They are Structs because importing dataclasses takes
+ten times as long, and every client imports them.
 
 Where a field is called `child` or `id`, a text means the id of a child, or else the name it is registered under.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from actorq.actors import Refusal
 
 if TYPE_CHECKING:
-    from actorq.actors import ActorRef
+    from actorq.actors import ActorRef  # noqa: TC004  nobody encodes these, so nobody looks their types up
     from actorq.messages.reasons import ExitReason
-    from actorq.supervisor.spec import ChildSpec
+    from actorq.supervisor.spec import ChildSpec  # noqa: TC004
 
 __all__ = [
     "ChildAlreadyPresent",
@@ -42,15 +44,13 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class StartChild:
+class StartChild(msgspec.Struct, frozen=True):
     """Add a child and start it; answered with its ref, or None if it was ignored."""
 
     spec: ChildSpec
 
 
-@dataclass(frozen=True, slots=True)
-class TerminateChild:
+class TerminateChild(msgspec.Struct, frozen=True):
     """Stop a child and keep its spec (a temporary one's is dropped); answered with None. Idempotent.
 
     It stays down until somebody asks for it, whatever happens to its siblings. With the strategy `dependents`, those that
@@ -60,15 +60,13 @@ class TerminateChild:
     child: str | ActorRef[Any]
 
 
-@dataclass(frozen=True, slots=True)
-class RestartChild:
+class RestartChild(msgspec.Struct, frozen=True):
     """Start a child that is down, and then those that wait for it; answered with its ref, or None if it was ignored."""
 
     id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Recycle:
+class Recycle(msgspec.Struct, frozen=True):
     """Stop a child and start it again, and with it whomever the strategy takes along; answered with its new ref.
 
     One that is down, parked or about to be restarted is started now. What doesn't come up again is refused with
@@ -78,25 +76,21 @@ class Recycle:
     child: str | ActorRef[Any]
 
 
-@dataclass(frozen=True, slots=True)
-class DeleteChild:
+class DeleteChild(msgspec.Struct, frozen=True):
     """Forget a child that is down; answered with None."""
 
     id: str
 
 
-@dataclass(frozen=True, slots=True)
-class WhichChildren:
+class WhichChildren(msgspec.Struct, frozen=True):
     """Answered with a list of `children.ChildInfo` in start order."""
 
 
-@dataclass(frozen=True, slots=True)
-class CountChildren:
+class CountChildren(msgspec.Struct, frozen=True):
     """Answered with a `children.ChildCounts`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tree:
+class Tree(msgspec.Struct, frozen=True):
     """Answered with nested plain dicts.
 
     Keys: id kind actor state restarts pid mailbox last_error last_error_at up_since info quota children facts. `quota` of a
@@ -106,15 +100,13 @@ class Tree:
     timeout_s: float = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class ProviderDown:
+class ProviderDown(msgspec.Struct, frozen=True):
     """Told to a child that rebinds to `id` (its name, if it has one): it is down for now. Only where `on_provider_down` is."""
 
     id: str
 
 
-@dataclass(frozen=True, slots=True)
-class ProviderUp:
+class ProviderUp(msgspec.Struct, frozen=True):
     """Told to a child that rebinds to `id` (its name, if it has one): it is up as `ref`. Only where `on_provider_up` is."""
 
     id: str

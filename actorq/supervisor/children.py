@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from actorq.actors import ActorRef, Reply, Timer
+    from actorq.actors import ActorRef, Reply, Timer  # noqa: TC004  nobody encodes a ChildInfo, so nobody looks its types up
     from actorq.actors.cell import Cell
     from actorq.messages.reasons import ExitReason
     from actorq.supervisor.intensity import RestartWindow
@@ -28,8 +30,7 @@ ChildState = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class ChildInfo:
+class ChildInfo(msgspec.Struct, frozen=True):
     """One line of `WhichChildren`; `ref` is None unless an incarnation lives, `info` is what its `init` said (`Ready`)."""
 
     id: str
@@ -41,8 +42,7 @@ class ChildInfo:
     info: object = None
 
 
-@dataclass(frozen=True, slots=True)
-class ChildCounts:
+class ChildCounts(msgspec.Struct, frozen=True):
     """How many children are known, live, and are of either type."""
 
     specs: int

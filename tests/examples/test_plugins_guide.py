@@ -101,7 +101,7 @@ def test_the_reference_lists_every_member_of_the_values_and_every_place(guide):
 
     for kind in (plugins.Sending, plugins.Running):
         section = REFERENCE.split(f"\n## `{kind.__name__}`\n")[1].split("\n## ")[0]
-        assert [field for field in kind.__slots__ if f"`{field}`" not in section] == []
+        assert [field for field in kind.__struct_fields__ if f"`{field}`" not in section] == []
     section = REFERENCE.split("\n## `Plugin`\n")[1].split("\n## ")[0]
     public = [name for name in vars(plugins.Plugin) if not name.startswith("_")]
     assert [name for name in public if f"`{name}" not in section] == []
