@@ -31,6 +31,20 @@ def test_importing_actorq_does_not_import(module):
     assert run_python(f"import actorq, sys; print({module!r} in sys.modules)").strip() == "False"
 
 
+def test_looking_for_plugins_is_left_to_the_first_send_and_costs_no_metadata_where_none_is_installed(tmp_path):
+    code = """
+import sys
+from actorq import App
+app = App("lazy", home=sys.argv[1])
+task = app.task(name="t")(lambda: None)
+from actorq.plugins.entry_points import _kept
+before = list(_kept)
+task.delay()
+print(before, _kept, "importlib.metadata" in sys.modules)
+"""
+    assert run_python(code, str(tmp_path)).strip() == "[] [()] False"
+
+
 @pytest.mark.parametrize("room", ["node", "engine", "slot", "cli", "testing"])
 def test_a_process_that_only_calls_tasks_never_imports(room):
     code = f"import actorq, sys; print([name for name in sys.modules if (name + '.').startswith('actorq.{room}.')])"
