@@ -59,6 +59,7 @@ BATCHES_AT_ONCE: Final = 4  # frames to one node before others get their turn
 FRAMES_IN_FLIGHT: Final = 64  # high-water mark of a link; behind it things wait in the outbox
 MAX_PEERS: Final = 256
 LAST_WORDS_MS: Final = 500  # that ZeroMQ may take to deliver what was sent before an end in good order
+GOODBYE: Final = "it said goodbye"
 WARN_EVERY_S: Final = 10.0  # one line for each node whose frames are malformed
 
 
@@ -302,7 +303,8 @@ class Gateway(Actor):
     def _lose(self, peer: Peer, why: str) -> None:
         """End the conversation: answer and tell whoever counted on it."""
         if peer.is_up or peer.keys or peer.served:
-            log.warning("peer_lost", node=self.node, peer=peer.node, why=why)
+            say = log.info if why == GOODBYE else log.warning
+            say("peer_lost", node=self.node, peer=peer.node, why=why)
         link, peer.link = peer.link, None
         if link is not None:
             self.sockets.remove(link.monitor)
@@ -353,7 +355,7 @@ class Gateway(Actor):
             if peer.is_up:
                 self._send_now(peer, envelope.PONG)
         elif kind == envelope.BYE:
-            self._lose(peer, "it said goodbye")
+            self._lose(peer, GOODBYE)
         elif kind != envelope.PONG:
             raise DecodeError(f"expected a frame of a gateway, got {frame[:16]!r}")
 
