@@ -85,6 +85,8 @@ def test_restarts_leave_nothing_behind(node: Node, app: App) -> None:
         crash(node, name)
     app.send_task("tasks.add", [1, 1]).get(timeout=30)
     wait_until(lambda: len(app.ask("status")["slots"]) == 2, 20, "both slots to be connected")
+    # Slots outlive their zygote, so they say nothing of whether the new one has come far enough to bear its name.
+    wait_until(lambda: count_resources()["actorq:zy"] == 1, 20, "the zygote to have its name")
     before = count_resources()
     for place in range(ROUNDS):
         crash(node, COMPONENTS[place % len(COMPONENTS)])
