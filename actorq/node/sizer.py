@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from actorq.actors import Actor
+from actorq.errors import AlreadyStarted
 from actorq.log import get_logger
 from actorq.node.slot_actor import SlotActor
 from actorq.supervisor import ChildSpec, StartChild
@@ -53,7 +54,8 @@ class Sizer(Actor):
             self.ask_then(slots, StartChild(spec), START_DEADLINE_S, self._started)
 
     def _started(self, outcome: Outcome) -> None:
-        if not outcome.ok:
+        # A slot that is there already is what this actor wants: it was started anew by itself, the slots were not.
+        if outcome.error is not None and not isinstance(outcome.error.__cause__, AlreadyStarted):
             log.error("slot_not_supervised", error=str(outcome.error))
 
     def describe(self) -> dict[str, object]:

@@ -49,6 +49,7 @@ def test_a_restarted_component_loses_nothing_and_cuts_nothing_short(actorq, node
     assert sorted(map(int, runs)) == [*range(TASKS), 999], "each ran to its end, and once"
     after = entry(tree_of(actorq), path)
     assert after["restarts"] == before["restarts"], "an order isn't a failure"
+    assert "slot_not_supervised" not in node.output
     assert tree_of(actorq)["quota"]["left"] == tree_of(actorq)["quota"]["intensity"]
 
 

@@ -51,7 +51,7 @@ class Greedy(Plugin):
 
 @pytest.fixture
 def actorq(tmp_path, monkeypatch, capfd):
-    for name, text in (("humming", GOOD), ("brokenness", BROKEN), ("greediness", GREEDY)):
+    for name, text in (("humming", GOOD), ("brokenness", BROKEN), ("greediness", GREEDY), ("misfits", MISFITS)):
         (tmp_path / f"{name}.py").write_text(text)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -69,6 +69,23 @@ def actorq(tmp_path, monkeypatch, capfd):
         return code, said.out, said.err
 
     return call
+
+
+MISFITS = """
+from actorq import Actor, Plugin
+from actorq.supervisor import Component
+
+
+def make(name, *components):
+    found = type(name, (Plugin,), {"name": name, "components": lambda self, settings: components})
+    return found()
+
+
+hungry = make("hungry", Component("gauge", Actor, requires=("thermometer",)))
+ring = make("ring", Component("hen", Actor, requires=("egg",)), Component("egg", Actor, requires=("hen",)))
+double = make("double", Component("second", Actor, provides=("store",)))
+lame = make("lame", Component("wheel", Actor, replaces="timers"))
+"""
 
 
 HUM = ("--plugin", "humming:Hummer")
@@ -185,3 +202,35 @@ def test_an_option_is_found_among_words_that_nobody_has_parsed(words, found):
 
 def test_a_short_option_is_found_joined_to_its_value():
     assert peek(("-Atasks", "-A", "more", "--app=most"), "--app", "-A") == ["tasks", "more", "most"]
+
+
+@pytest.mark.parametrize(
+    ("plugin", "said"),
+    [
+        ("hungry", ("gauge", "hungry", "thermometer")),
+        ("ring", ("hen", "egg")),
+        ("double", ("second", "double", "'store'")),
+        ("lame", ("wheel", "lame", "timers")),
+    ],
+)
+def test_a_graph_that_doesnt_fit_is_one_line_that_names_who_and_what(actorq, plugin, said):
+    code, told, errors = actorq("graph", "components", "--plugin", f"misfits:{plugin}")
+    assert (code, told, errors.count("\n")) == (3, "", 1)
+    assert [word for word in said if word not in errors] == []
+
+
+def test_a_plugins_component_is_drawn_with_its_origin(actorq, tmp_path):
+    (tmp_path / "gauges.py").write_text(
+        MISFITS.replace('"thermometer"', '"broker"').replace('"egg"', '"store"').replace('"hen",)', '"store",)')
+    )
+    code, told, errors = actorq("graph", "components", "--plugin", "gauges:hungry")
+    assert (code, errors) == (0, "")
+    assert "gauge  (from hungry)\n" in told
+    edges = json.loads(actorq("graph", "components", "--plugin", "gauges:hungry", "--json")[1])["edges"]
+    assert {
+        "dependent": "gauge",
+        "provider": "broker",
+        "capability": "broker",
+        "kind": "requires",
+        "rebind": False,
+    } in edges
