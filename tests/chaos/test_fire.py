@@ -146,7 +146,7 @@ def test_a_thousand_crashes_of_components_lose_nothing_and_leave_nothing(campaig
         for name in sorted(names):
             crash(fire, name, "message", names)  # what is made once, at the first crash, isn't a leak
             assert sorted(node.slot_pids()) == pids, f"a crash of {name} cost a slot its process"
-        wait_until(lambda: campaign.started() > 0, 20, "some work")
+        wait_until(lambda: campaign.progress() > 0, 20, "some work")
         before = fire.order("resources")
         turns: list[str] = []
         for number in range(CRASHES):

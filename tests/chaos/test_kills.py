@@ -52,8 +52,8 @@ def test_every_accepted_task_ends_though_slots_and_nodes_are_killed(tmp_path: Pa
         for place in range(senders):
             campaign.start_sender(tasks // senders, 1 + place * (tasks // senders), seconds)
         for kill in range(kills):
-            before = campaign.started()
-            wait_until(lambda before=before: campaign.started() > before, 30, "some work between two kills")  # type: ignore[misc]
+            before = campaign.progress()
+            wait_until(lambda before=before: campaign.progress() > before, 30, "some work between two kills")  # type: ignore[misc]
             time.sleep(campaign.rng.uniform(0.0, 0.2))
             if kill % 3 == 2:
                 campaign.kill_node(node)
@@ -71,8 +71,8 @@ def test_a_node_takes_over_when_the_hub_is_killed_and_the_first_joins_again(tmp_
         for place in range(2):
             campaign.start_sender(tasks // 2, 1 + place * (tasks // 2), 0.001)
         for _ in range(rounds):
-            before = campaign.started()
-            wait_until(lambda before=before: campaign.started() > before, 30, "some work")  # type: ignore[misc]
+            before = campaign.progress()
+            wait_until(lambda before=before: campaign.progress() > before, 30, "some work")  # type: ignore[misc]
             assert hub_pid(campaign.home) == first.pid
             campaign.kill_node(first)
             killed_at = time.monotonic()
@@ -111,7 +111,7 @@ def test_tasks_sent_while_no_node_runs_wait_also_if_their_sender_was_killed(tmp_
         wait_until(lambda: (tmp_path / "sent-1.log").stat().st_size > 20_000, 30, "the caller to send")
         sender.kill()
         sender.wait(10)
-        assert campaign.started() == 0
+        assert campaign.progress() == 0
         campaign.start_node()
         settle(campaign, 120)
 
