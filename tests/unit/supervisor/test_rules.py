@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 ADMINISTRATION = "tests/unit/supervisor/test_administration.py"
 TABLE = "tests/unit/supervisor/test_administration_table.py"
+DEPENDENTS = "tests/property/test_dependents.py"
 ENDS = "tests/unit/supervisor/test_starts_and_ends.py"
 FAKE_CLOCK = "tests/unit/supervisor/test_on_a_fake_clock.py"
 GRAPH = "tests/unit/supervisor/test_graph.py"
@@ -93,6 +94,7 @@ RULES = {
     "R15": [
         f"{MATRIX}::test_the_matrix_of_restart_type_exit_reason_and_kind_of_supervisor",
         f"{PROPERTY}::test_dependents_are_those_from_whom_a_path_leads_to_the_failed_one",
+        f"{DEPENDENTS}::test_who_stops_and_who_starts_is_what_trying_every_path_says",
         f"{PROPERTY}::test_otps_strategies_are_slices_of_the_order",
         f"{ENDS}::test_temporary_bystanders_are_stopped_in_their_place_and_not_restarted",
     ],
@@ -220,6 +222,7 @@ RULES = {
     ],
     "G2": [f"{GRAPH}::test_an_actor_gets_its_own_keywords_and_one_ref_for_each_capability_it_declared"],
     "G3": [
+        f"{DEPENDENTS}::test_who_stops_and_who_starts_is_what_trying_every_path_says",
         f"{RESTARTS}::test_dependents_that_rebind_stay_up_and_are_told",
         f"{RECYCLE}::test_terminating_takes_the_dependents_along_which_wait_and_come_back_with_it",
     ],
