@@ -59,7 +59,7 @@ def control(common: Common, /) -> None:
     """
 
 
-def _verb(name: str, text: str, *, with_force: bool = False) -> None:
+def _verb(name: str, short: str, text: str, *, with_force: bool = False) -> None:
     @common_options
     @click.argument("component")
     @_node_option
@@ -67,16 +67,30 @@ def _verb(name: str, text: str, *, with_force: bool = False) -> None:
     def give(common: Common, /, component: str, node: str | None, *, force: bool = False) -> None:
         _give(common, name, component, node, force=force)
 
-    command = control.command(name, help=text)(give)
+    command = control.command(name, short_help=short, help=text)(give)
     if with_force:
-        command.params.append(
-            click.Option(["--force"], is_flag=True, help="Also what the answers come through: broker, store.")
+        force_option = click.Option(
+            ["--force"], is_flag=True, help="Also what the answers come through: broker, store."
         )
+        command.params.insert(0, force_option)
 
 
-_verb("restart", "Stop a component in order and start it again, with what depends on it. Uses no restart quota.")
-_verb("stop", "Stop a component, with what depends on it, until it is started again.", with_force=True)
-_verb("start", "Start a component that is down or parked, and what waits for it.")
+_verb(
+    "restart",
+    "Stop a component and start it again.",
+    "Stop a component in order and start it again, with what depends on it. Uses no restart quota.",
+)
+_verb(
+    "stop",
+    "Stop a component until it is started.",
+    "Stop a component, with what depends on it, until it is started again.",
+    with_force=True,
+)
+_verb(
+    "start",
+    "Start a component that is down or parked.",
+    "Start a component that is down or parked, and what waits for it.",
+)
 
 
 def _give(common: Common, verb: str, component: str, node: str | None, *, force: bool) -> None:

@@ -30,19 +30,18 @@ def graph(common: Common, /) -> None:
 @click.option(
     "-f",
     "--format",
-    "format_",
     type=click.Choice(FORMATS),
     default="text",
     help="For people, Graphviz or Mermaid pages.",
 )
 @with_errors
-def components(common: Common, /, *, format_: DrawingFormat) -> None:
+def components(common: Common, /, *, format: DrawingFormat) -> None:
     """Draw the components of a node and what they need of each other, in the order in which they start.
 
     With -A it is as the node of that application would be: with its settings and its plugins. No node is asked or started.
     """
     found = _resolve(common)
-    print_data(common, _as_data(found), lambda _: click.echo(draw_graph(found, format_), nl=False))
+    print_data(common, _as_data(found), lambda _: click.echo(draw_graph(found, format), nl=False))
 
 
 def _resolve(common: Common) -> Graph:
