@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
 from importlib.machinery import PathFinder
 from typing import Final
+
+import msgspec
 
 __all__ = ["GROUP", "InstalledPlugin", "forget_entry_points", "scan_entry_points"]
 
@@ -22,8 +23,7 @@ _LISTS: Final = (".dist-info", ".egg-info")  # folders which may have an entry_p
 _kept: list[tuple[InstalledPlugin, ...]] = []
 
 
-@dataclass(frozen=True, slots=True)
-class InstalledPlugin:
+class InstalledPlugin(msgspec.Struct, frozen=True):
     """One entry point, not imported."""
 
     name: str

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from actorq.client.loading import describe_import_error, get_attribute, import_module
 from actorq.errors import ConfigError, PluginError
@@ -46,8 +47,7 @@ _NAME: Final = re.compile(r"[A-Za-z0-9_][\w.-]*")
 _instances: Final[dict[type[Plugin], Plugin]] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(msgspec.Struct, frozen=True):
     """Where a plugin is said to be. `name` is known beforehand for an entry point only; `made`: it is here already."""
 
     origin: str
@@ -56,8 +56,7 @@ class Source:
     made: Plugin | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class FoundPlugin:
+class FoundPlugin(msgspec.Struct, frozen=True):
     """One plugin that was found. `plugin` is None where it is disabled before its import, or has an `error`."""
 
     name: str

@@ -7,8 +7,9 @@ send or the task passes through all of them and goes on unchanged, also where on
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import msgspec
 
 from actorq.errors import PluginError
 from actorq.log import get_logger
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Literal
 
-    from actorq.plugins.plugin import Plugin
+    from actorq.plugins.plugin import Plugin  # noqa: TC004  nobody decodes Hooks
     from actorq.plugins.values import Sending
     from actorq.tasks.request import Request
 
@@ -30,8 +31,7 @@ __all__ = ["Around", "HookedTask", "HookedTasks", "Hooks", "find_hooks"]
 log = get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Hooks:
+class Hooks(msgspec.Struct, frozen=True):
     """The plugins which have a hook of each kind, in the order of names."""
 
     sending: tuple[Plugin, ...] = ()
