@@ -1,6 +1,11 @@
-"""actorq: a task queue for Python that is an actor runtime inside."""
+"""actorq: a task queue for Python that is an actor runtime inside.
 
-from actorq.actors import Actor, ActorRef, NameRef, Outcome, Refusal, Reply, System
+Who only sends tasks never needs the rooms of actors and supervisors, which take half as long to load as all the rest. Their
+names are looked up there when somebody asks for one; what comes is the thing itself, and is kept.
+"""
+
+from typing import TYPE_CHECKING, Any, Final
+
 from actorq.app import App
 from actorq.codec import register_exception
 from actorq.errors import (
@@ -37,9 +42,12 @@ from actorq.errors import (
 )
 from actorq.plugins import Plugin
 from actorq.results import AsyncResult
-from actorq.supervisor import Backoff, ChildSpec, Component, DynamicSupervisor, SpecError, Supervisor
 from actorq.tasks import Request, Task, current_request
 from actorq.version import __version__
+
+if TYPE_CHECKING:
+    from actorq.actors import Actor, ActorRef, NameRef, Outcome, Refusal, Reply, System
+    from actorq.supervisor import Backoff, ChildSpec, Component, DynamicSupervisor, SpecError, Supervisor
 
 __all__ = [
     "Actor",
@@ -94,3 +102,24 @@ __all__ = [
     "current_request",
     "register_exception",
 ]
+
+_ROOMS: Final = {
+    "actorq.actors": frozenset(["Actor", "ActorRef", "NameRef", "Outcome", "Refusal", "Reply", "System"]),
+    "actorq.supervisor": frozenset(
+        ["Backoff", "ChildSpec", "Component", "DynamicSupervisor", "SpecError", "Supervisor"]
+    ),
+}
+
+if not TYPE_CHECKING:  # a type checker would take any misspelt name for granted
+
+    def __getattr__(name: str) -> Any:
+        for room, names in _ROOMS.items():
+            if name in names:
+                from importlib import import_module  # noqa: PLC0415  on the way of nobody else
+
+                found = globals()[name] = getattr(import_module(room), name)
+                return found
+        raise AttributeError(f"module 'actorq' has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

@@ -30,6 +30,14 @@ def test_these_are_the_public_names_of_actorq():
     assert [name for name in expected if not hasattr(actorq, name)] == []
 
 
+def test_a_name_that_is_looked_up_late_is_the_thing_itself_and_a_misspelt_one_is_an_error():
+    assert actorq.Actor is actorq.actors.Actor
+    assert actorq.ChildSpec is actorq.supervisor.ChildSpec
+    assert {"Actor", "ChildSpec"} <= set(dir(actorq))
+    with pytest.raises(AttributeError, match="'actorq' has no attribute 'Acter'"):
+        getattr(actorq, "Acter")  # noqa: B009  a type checker would refuse it
+
+
 def test_the_reference_lists_exactly_the_public_names():
     section = (REFERENCE / "api.md").read_text().split("\n## `actorq`\n")[1].split("\n## ")[0]
     assert sorted(NAME.findall(section)) == sorted(name for name in actorq.__all__ if not name.startswith("__"))
