@@ -245,7 +245,7 @@ class _WireReply:
         error = exc_info[1]
         if isinstance(error, ActorDead):
             reason: ExitReason = envelope.wire_reason(as_reason(error.reason))
-            self._send(envelope.Dead(self._number, str(error.actor), reason))
+            self._send(envelope.Dead(self._number, reason))
             return
         crash = as_reason(error)
         text = getattr(crash, "traceback_text", "") if error.__traceback__ is not None else ""

@@ -120,7 +120,6 @@ class Dead(_Item, tag=6):
     """Nobody answers that ask any more."""
 
     number: int
-    actor: str
     reason: ExitReason
 
 

@@ -20,7 +20,7 @@ import functools
 import itertools
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import zmq
 from pykka._envelope import Envelope
@@ -28,35 +28,30 @@ from pykka._envelope import Envelope
 from actorq.actors import Actor
 from actorq.actors.outcome import give_error
 from actorq.actors.signals import Invoke
-from actorq.errors import AskTimeout, DecodeError, EncodeError, MailboxFull
+from actorq.errors import AskTimeout, DecodeError, MailboxFull
 from actorq.log import get_logger
 from actorq.messages.address import Address
 from actorq.transport import envelope
 from actorq.transport.arrivals import Arrivals
 from actorq.transport.broker_socket import BrokerSocket
+from actorq.transport.departures import Departures, send_now
 from actorq.transport.directory import Directory
 from actorq.transport.heartbeat import HeartbeatPolicy, Pulse
 from actorq.transport.peer import Peer
 from actorq.transport.post import Post
+from actorq.transport.router import LINK_OPTIONS, get_context, open_router
 from actorq.transport.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from actorq.actors import Timer
-    from actorq.transport.envelope import Item
-    from actorq.transport.outbox import Letter
 
 __all__ = ["Gateway"]
 
 log = get_logger(__name__)
 
 MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
-FRAME_SPARE_BYTES: Final = 512 * 1024  # what a frame may have beside one message of the greatest size
-BATCH_ITEMS: Final = 256
-BATCH_BYTES: Final = 256 * 1024
-BATCHES_AT_ONCE: Final = 4  # frames to one node before others get their turn
-FRAMES_IN_FLIGHT: Final = 64  # high-water mark of a link; behind it things wait in the outbox
 MAX_PEERS: Final = 256
 LAST_WORDS_MS: Final = 500  # that ZeroMQ may take to deliver what was sent before an end in good order
 GOODBYE: Final = "it said goodbye"
@@ -102,7 +97,6 @@ class Gateway(Actor):
             raise ValueError(f"expected max_message_bytes to be positive, got {max_message_bytes!r}")
         self.node = self.system.name
         self._policy = heartbeat or HeartbeatPolicy()
-        self._max_frame_bytes = max_message_bytes + FRAME_SPARE_BYTES
         self._boot = os.urandom(8).hex()
         self._serials = itertools.count(1)
         self._peers: dict[str, Peer] = {}
@@ -114,28 +108,14 @@ class Gateway(Actor):
         vocabulary = Vocabulary(self.system, messages, pickle=pickle)
         self._post = Post(self.system, self._cell.loop, vocabulary, max_message_bytes, self._woken)
         self._arrivals = Arrivals(self.system, self._post)
+        self._departures = Departures(self.system, self.sockets, self._pump)
         self._entry = self._directory.claim(self.node, self._boot, self.system.boot)
-        self._router = self._listen(self._entry.endpoint)
+        self._router = open_router(self._entry.endpoint, max_message_bytes)
+        self.sockets.add(self._router, self._on_frames)
         self._cell.watch(self._ended)
         self._directory.publish(self._entry)
         self.system.carrier = self._post
         log.info("gateway_opened", node=self.node, endpoint=self._entry.endpoint)
-
-    def _listen(self, endpoint: str) -> zmq.Socket[bytes]:
-        router = _context().socket(zmq.ROUTER)
-        try:
-            router.setsockopt(zmq.ROUTER_MANDATORY, 1)
-            router.setsockopt(zmq.LINGER, 0)
-            router.setsockopt(zmq.MAXMSGSIZE, self._max_frame_bytes)
-            router.setsockopt(zmq.RCVHWM, FRAMES_IN_FLIGHT)
-            router.setsockopt(zmq.SNDHWM, FRAMES_IN_FLIGHT)
-            router.setsockopt(zmq.HANDSHAKE_IVL, 5_000)
-            router.bind(endpoint)
-            self.sockets.add(router, self._on_frames)
-        except BaseException:
-            router.close(linger=0)
-            raise
-        return router
 
     # -- the end ---------------------------------------------------------------------------------------------------------
 
@@ -147,7 +127,7 @@ class Gateway(Actor):
                 continue
             if peer.is_up:
                 self._pump(peer)
-                self._send_now(peer, envelope.BYE)
+                send_now(peer, envelope.BYE)
             self.sockets.remove(link.monitor)
             self.sockets.remove(link.socket)
             link.close(LAST_WORDS_MS)
@@ -184,58 +164,9 @@ class Gateway(Actor):
 
     def _pump(self, peer: Peer) -> None:
         """Send what waits for a node that is up, as far as it goes."""
-        for _ in range(BATCHES_AT_ONCE):
-            if peer.unsent is None:
-                letters = peer.outbox.take(BATCH_ITEMS, BATCH_BYTES)
-                if not letters:
-                    break
-                items = self._open(peer, letters)
-                if not items:
-                    continue
-                peer.unsent = envelope.encode_items(items), letters
-            if not self._send_now(peer, peer.unsent[0]):
-                assert peer.link is not None
-                self.sockets.want_write(peer.link.socket, functools.partial(self._writable, peer))
-                break
-            peer.unsent = None
-        else:
-            self._woken(peer.node)  # others first
+        if self._departures.send(peer):
+            self._woken(peer.node)
         self._mind(peer)
-
-    def _open(self, peer: Peer, letters: list[Letter]) -> list[Item]:
-        """Run errands, and leave out what the other side would cut the link for."""
-        items: list[Item] = []
-        for letter in letters:
-            content = letter.content
-            if letter.size > peer.max_bytes:
-                self._too_large(peer, letter)
-            elif isinstance(content, envelope.ITEMS):
-                items.append(content)
-            else:
-                items.extend(content.run(peer))
-        return items
-
-    def _too_large(self, peer: Peer, letter: Letter) -> None:
-        content = letter.content
-        if isinstance(content, envelope.Ask) and (pending := peer.outbox.answered(content.number)):
-            text = f"expected a message of at most {peer.max_bytes} bytes, as {peer.node} takes them, got {letter.size}"
-            give_error(pending.reply_to, EncodeError(text))
-        elif isinstance(content, envelope.Tell):
-            self.system.dead_letters.add(content.target, None, "too large", letter.message_type)
-
-    def _writable(self, peer: Peer) -> None:
-        if peer.link is not None:
-            self.sockets.want_write(peer.link.socket, None)
-            self._pump(peer)
-
-    def _send_now(self, peer: Peer, frame: bytes) -> bool:
-        """Send a frame if the link takes it."""
-        assert peer.link is not None
-        try:
-            peer.link.socket.send(frame, zmq.NOBLOCK)
-        except zmq.ZMQError:  # full; or cut, and then the pulse decides
-            return False
-        return True
 
     # -- conversations ---------------------------------------------------------------------------------------------------
 
@@ -247,14 +178,8 @@ class Gateway(Actor):
             return
         if entry.boot != peer.boot:
             peer.boot, peer.handshake = entry.boot, type(peer.handshake)()
-        options: dict[int, int] = {
-            zmq.SNDHWM: FRAMES_IN_FLIGHT,
-            zmq.RCVHWM: FRAMES_IN_FLIGHT,
-            zmq.MAXMSGSIZE: FRAME_SPARE_BYTES,
-            zmq.HANDSHAKE_IVL: 5_000,
-        }
         try:
-            peer.link = link = BrokerSocket(_context(), entry.endpoint, b"g", options)
+            peer.link = link = BrokerSocket(get_context(), entry.endpoint, b"g", LINK_OPTIONS)
         except zmq.ZMQError as error:
             self._lose(peer, f"its endpoint can't be used: {error}")
             return
@@ -269,7 +194,7 @@ class Gateway(Actor):
         serial, echo = peer.handshake.mine, peer.handshake.greet()
         limit = self._post.max_bytes
         hello = envelope.Hello(envelope.PROTOCOL, self.node, self._boot, serial, echo, limit)
-        self._send_now(peer, envelope.encode_hello(hello))
+        send_now(peer, envelope.encode_hello(hello))
 
     def _on_hello(self, route: bytes, frame: bytes) -> None:
         hello = envelope.decode_hello(frame)
@@ -353,7 +278,7 @@ class Gateway(Actor):
                     return
         elif kind == envelope.PING:
             if peer.is_up:
-                self._send_now(peer, envelope.PONG)
+                send_now(peer, envelope.PONG)
         elif kind == envelope.BYE:
             self._lose(peer, GOODBYE)
         elif kind != envelope.PONG:
@@ -426,7 +351,7 @@ class Gateway(Actor):
         if peer.pulse.judge(now, self._policy) == "dead":
             self._lose(peer, "its link is cut" if peer.pulse.cut_at is not None else "it is silent")
         elif peer.is_up:
-            self._send_now(peer, envelope.PING)
+            send_now(peer, envelope.PING)
         elif peer.link is not None:
             self._greet(peer)  # it may have given this link up, and says so then
 
@@ -451,18 +376,3 @@ class Gateway(Actor):
             "malformed": self._malformed,
             "fenced": self._strays,
         }
-
-
-class _Contexts:
-    """ZeroMQ's context for the gateways of this process; a forked child has one of its own."""
-
-    pid = 0
-    context: Any = None
-
-
-def _context() -> zmq.Context[zmq.Socket[bytes]]:
-    """Return the context. It isn't ended before the process: that would wait for sockets nobody closes."""
-    if _Contexts.pid != os.getpid():
-        _Contexts.context, _Contexts.pid = zmq.Context(), os.getpid()
-    context: zmq.Context[zmq.Socket[bytes]] = _Contexts.context
-    return context

@@ -155,6 +155,22 @@ def test_an_exit_during_an_ask_tells_its_reason(counter):
     assert caught.value.reason == Shutdown("done")
 
 
+@pytest.mark.parametrize("info", ["\ud800", 2**80, object(), b"x", ["a"]], ids=repr)
+def test_a_reason_that_cannot_travel_arrives_as_its_text(nodes, watcher, info):
+    a, b = nodes
+    actor = b.spawn(Watcher, name="actor")
+    watcher.ask(lambda one: one.monitor(a.ref_to("actorq://b/actor")))
+    wait_until(lambda: served(b))
+    future = a.ref_to("actorq://b/actor").ask("not to be called", block=False)
+    b.exit(actor, Shutdown(info))
+    ((_, _, reason),) = wait_heard(watcher)
+    assert isinstance(reason, (Shutdown, Crashed))
+    with pytest.raises((ActorDead, TypeError)):
+        future.get()
+    assert a.whereis("gateway").is_alive()
+    assert b.whereis("gateway").is_alive()
+
+
 def test_an_ask_fails_at_once_when_its_actor_ends(nodes, counter):
     future = counter.ask(["hang"], block=False, timeout=30)
     wait_until(nodes[1].actors)

@@ -30,7 +30,7 @@ GOOD: list[envelope.Item] = [
     envelope.Alive(8, "actorq://b/counter"),
     envelope.Answer(9, b"\0\x01"),
     envelope.Failure(9, b"nonsense"),
-    envelope.Dead(9, "x", KILLED),
+    envelope.Dead(9, KILLED),
     envelope.Watch(3, "actorq://b/counter"),
     envelope.Watched(3, "actorq://b/counter"),
     envelope.Unwatch(3),
