@@ -230,17 +230,20 @@ class Gateway(Actor):
         if peer.is_up or peer.keys or peer.served:
             say = log.info if why == GOODBYE else log.warning
             say("peer_lost", node=self.node, peer=peer.node, why=why)
-        link, peer.link = peer.link, None
-        if link is not None:
-            self.sockets.remove(link.monitor)
-            self.sockets.remove(link.socket)
-            link.close()
+        self._close_link(peer)
         self._by_route.pop(peer.route, None)
         unsent, peer.unsent = peer.unsent, None
         peer.end_conversation()
         if unsent is not None:
             self._post.lose_letters(unsent[1])
         self._post.lose(peer.outbox.drain())
+
+    def _close_link(self, peer: Peer) -> None:
+        link, peer.link = peer.link, None
+        if link is not None:
+            self.sockets.remove(link.monitor)
+            self.sockets.remove(link.socket)
+            link.close()
 
     def _fence(self, route: bytes) -> None:
         """Tell whoever sends over a link that is given up; it may not listen any more."""
@@ -298,7 +301,12 @@ class Gateway(Actor):
 
     def _on_notice(self, peer: Peer, link: BrokerSocket, frames: list[bytes]) -> None:
         """Hear what comes back over our own link: only that it is fenced."""
-        if frames == [envelope.FENCED] and peer.link is link:
+        if frames != [envelope.FENCED] or peer.link is not link:
+            return
+        if peer.handshake.reopen():
+            self._close_link(peer)
+            self._connect(peer)
+        else:
             self._lose(peer, "it has given us up")
 
     def _on_cut(self, peer: Peer, link: BrokerSocket, _: list[bytes]) -> None:

@@ -14,9 +14,11 @@ means nothing. Who may have been given up without knowing says hello again now a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 __all__ = ["Handshake", "Reaction"]
+
+MAX_REOPENED: Final = 3
 
 Reaction: TypeAlias = Literal["stale", "anew", "taken"]
 
@@ -30,10 +32,23 @@ class Handshake:
     theirs: int = 0
     greeted: int = 0
     confirmed: bool = False
+    reopened: int = 0
 
     def opened(self, serial: int) -> None:
         """Take note of the link on which we'll send; nothing was said on it yet."""
         self.mine, self.greeted, self.confirmed = serial, -1, False
+
+    def reopen(self) -> bool:
+        """Take note that the other side gave our link up; return whether only that link is to be replaced.
+
+        So it is where nothing was confirmed: ending the conversation would give up the other's link, which may be a new one,
+        and it ours, and so on. Not for ever, though: one that refuses every link won't have us.
+        """
+        if self.confirmed or not self.theirs or self.reopened >= MAX_REOPENED:
+            return False
+        self.mine = 0
+        self.reopened += 1
+        return True
 
     def greet(self) -> int:
         """Return the echo to say hello with, now."""

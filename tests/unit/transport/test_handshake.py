@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actorq.transport.handshake import Handshake
@@ -52,6 +52,7 @@ actions = st.lists(
 
 
 @given(actions)
+@settings(max_examples=1_000)
 def test_both_sides_find_together_whatever_happened_before(actions):
     sides = Side(), Side()
     for what, first, pick in actions:
@@ -66,9 +67,8 @@ def test_both_sides_find_together_whatever_happened_before(actions):
     one, two = sides[0].handshake, sides[1].handshake
     for _ in range(10):
         for side, other in (sides, sides[::-1]):
-            mine, _theirs = side.handshake.mine, other.handshake.theirs
-            fenced = mine and mine <= other.handshake.floor
-            if fenced:
+            fenced = side.handshake.mine and side.handshake.mine <= other.handshake.floor
+            if fenced and not side.handshake.reopen():
                 side.lose()
             if not side.handshake.mine:
                 side.open()
@@ -98,6 +98,16 @@ def test_a_later_link_before_anything_was_confirmed_ends_nothing():
     assert handshake.hear(5, 0) == "taken"
     assert handshake.hear(6, 0) == "taken"
     assert handshake.theirs == 6
+
+
+def test_one_that_gives_every_link_up_is_left_alone_in_the_end():
+    handshake = Handshake()
+    handshake.hear(5, 0)
+    for serial in range(1, 4):
+        handshake.opened(serial)
+        assert handshake.reopen()
+        assert handshake.must_open
+    assert not handshake.reopen()
 
 
 def test_nobody_is_up_before_both_have_heard_of_their_own_link():
