@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+import msgspec
+
 from actorq.supervisor.backoff import Backoff
 
 if TYPE_CHECKING:
@@ -18,8 +20,7 @@ __all__ = ["BUILT_IN", "Component", "Named"]
 BUILT_IN: Final = "built-in"
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
+class Named(msgspec.Struct, frozen=True):
     """Stands for the ref of a name until there is a system to look it up in."""
 
     name: str

@@ -7,8 +7,9 @@ infinity is asked and waited for (R19).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -18,16 +19,14 @@ __all__ = ["ParallelStop", "StopStep", "plan_parallel_stop", "plan_stop", "plan_
 K = TypeVar("K")
 
 
-@dataclass(frozen=True, slots=True)
-class StopStep:
+class StopStep(msgspec.Struct, frozen=True):
     """How to stop one child: `ask` it to end or kill it at once; kill it after `limit_s`, None: wait for ever."""
 
     ask: bool
     limit_s: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class ParallelStop:
+class ParallelStop(msgspec.Struct, frozen=True):
     """How long all of them have together: `limit_s` from now; None: nobody has a limit. Later kill those of `limited`."""
 
     limit_s: float | None

@@ -7,8 +7,9 @@ of `one_for_one` doesn't look at the siblings, so that its cost doesn't depend o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
+
+import msgspec
 
 from actorq.messages.reasons import is_clean
 
@@ -33,8 +34,7 @@ Strategy = Literal["one_for_one", "one_for_all", "rest_for_one", "dependents"]
 STRATEGIES: Final[tuple[Strategy, ...]] = ("one_for_one", "one_for_all", "rest_for_one", "dependents")
 
 
-@dataclass(frozen=True, slots=True)
-class RestartPlan:
+class RestartPlan(msgspec.Struct, frozen=True):
     """What follows the end of one child: whom to stop, in this order, then whom to start, in this order."""
 
     stop: tuple[str, ...]

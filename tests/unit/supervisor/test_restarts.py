@@ -48,9 +48,11 @@ def test_a_crash_is_logged_once_by_its_supervisor_with_its_traceback(harness):
 
 
 def test_a_start_error_stops_those_that_are_up_in_reverse_and_is_raised_as_it_was(harness, system):
+    ids = ["zeta", "alpha", "mid", "beta", "omega", "kappa"]
     with pytest.raises(LookupError, match="no") as caught:
-        harness.start(harness.spec("z"), harness.spec("a"), harness.spec("bad", plan=[fail]), harness.spec("late"))
-    assert harness.journal == [("start", "z"), ("start", "a"), ("start", "bad"), ("stop", "a"), ("stop", "z")]
+        harness.start(*(harness.spec(id) for id in ids), harness.spec("bad", plan=[fail]), harness.spec("late"))
+    assert harness.journal.starts() == [*ids, "bad"]
+    assert harness.journal.stops() == ids[::-1]
     assert "while starting child 'bad' of top" in caught.value.__notes__[0]
     assert system.whereis("top") is None
     assert system.actors() == []
