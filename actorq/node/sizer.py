@@ -12,7 +12,7 @@ from actorq.actors import Actor
 from actorq.errors import AlreadyStarted
 from actorq.log import get_logger
 from actorq.node.slot_actor import SlotActor
-from actorq.supervisor import ChildSpec, StartChild
+from actorq.supervisor import ChildSpec, StartChild, WhichChildren
 
 if TYPE_CHECKING:
     from actorq.actors import NameRef, Outcome
@@ -25,6 +25,11 @@ log = get_logger(__name__)
 
 START_DEADLINE_S: Final = 30.0
 KILL_MARGIN_S: Final = 2.0  # after the grace, for a slot that is just about to end by itself
+FILL_AGAIN_S: Final = 0.1
+
+
+class _Fill:
+    """Timer: a place was taken by a slot actor that was about to end."""
 
 
 class Sizer(Actor):
@@ -41,21 +46,41 @@ class Sizer(Actor):
         slots: NameRef,
         link: NameRef,
     ) -> None:
-        """Ask for one slot actor a place."""
-        self.size = size
-        for place in range(size):
-            spec = ChildSpec(
+        """Have the places filled."""
+        self.size, self.slots = size, slots
+        self._specs = [
+            ChildSpec(
                 f"slot-{place}",
                 SlotActor,
                 kwargs={"place": place, "roster": roster, "home": home, "zygote": zygote, "link": link},
                 shutdown=drain_timeout_s + KILL_MARGIN_S,
                 name=f"slot-{place}",
             )
-            self.ask_then(slots, StartChild(spec), START_DEADLINE_S, self._started)
+            for place in range(size)
+        ]
+        self._fill()
+
+    def on_fill(self, _: _Fill) -> None:
+        """Look again for places without a slot actor."""
+        self._fill()
+
+    def _fill(self) -> None:
+        # Where only this actor was started anew, the slots are there already.
+        self.ask_then(self.slots, WhichChildren(), START_DEADLINE_S, self._listed)
+
+    def _listed(self, outcome: Outcome) -> None:
+        present = {child.id for child in outcome.value or ()}
+        for spec in self._specs:
+            if spec.id not in present:
+                self.ask_then(self.slots, StartChild(spec), START_DEADLINE_S, self._started)
 
     def _started(self, outcome: Outcome) -> None:
-        # A slot that is there already is what this actor wants: it was started anew by itself, the slots were not.
-        if outcome.error is not None and not isinstance(outcome.error.__cause__, AlreadyStarted):
+        if outcome.error is None:
+            return
+        if isinstance(outcome.error.__cause__, AlreadyStarted):
+            # Of an earlier supervisor, and about to end: until then it bears the name.
+            self.timers.after(FILL_AGAIN_S, _Fill())
+        else:
             log.error("slot_not_supervised", error=str(outcome.error))
 
     def describe(self) -> dict[str, object]:
