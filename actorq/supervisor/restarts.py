@@ -116,8 +116,9 @@ class Restarter(Stepper):
                 if isinstance(outcome, Started):
                     self._note_group_start(child, because, by_hand=by_hand)
                 freed = [id for id in self._waiting_for(child) if id not in left]
-                left.extend(freed)
-                group.extend(id for id in freed if id not in group)
+                if freed:  # in their places: whoever was started first is started first again
+                    left = deque(self._in_order([*left, *freed]))
+                    group = self._in_order({*group, *freed})
                 continue
             failures.append(Failure(child, outcome))
             self._note_failure_of("child_restart_failed", child, outcome.reason, strategy=self._strategy)

@@ -101,6 +101,10 @@ class Stepper(JobKeeper):
     def _place(self, id: str) -> int:
         return self._table[id].number
 
+    def _in_order(self, ids: Iterable[str]) -> list[str]:
+        """Return those of `ids` that are still known, in start order."""
+        return sorted((id for id in ids if id in self._table), key=self._place)
+
     def _missing_provider(self, child: Child) -> Child | None:
         """Return one without whom `child` can't be up, and who isn't there for the moment (R39)."""
         if self._strategy != "dependents":
