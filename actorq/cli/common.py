@@ -11,6 +11,7 @@ import copy
 import functools
 import json
 import os
+import shlex
 import shutil
 import sys
 import tempfile
@@ -331,7 +332,7 @@ def ask_hub(common: Common, command: str, arguments: dict[str, Any] | None = Non
 
 def hint_start(common: Common, home: Path) -> str:
     """Return how to start a node that answers for `home`."""
-    where = f" --home {home}" if common.home or common.broker or not common.app else ""
+    where = f" --home {shlex.quote(str(home))}" if common.home or common.broker or not common.app else ""
     return f"start one with: actorq node -A {common.app or 'MODULE'}{where}"
 
 

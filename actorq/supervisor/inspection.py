@@ -14,6 +14,7 @@ from actorq.supervisor.tree import child_entry, own_entry, quota_entry
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from actorq.actors import Timer
     from actorq.supervisor.administration import CountChildren, Tree, WhichChildren
     from actorq.supervisor.children import Child, ChildCounts, ChildInfo
     from actorq.supervisor.intensity import RestartWindow
@@ -28,6 +29,7 @@ class Inspected(Actor):
 
     _window: RestartWindow
     _up_since: float | None = None
+    _looks: set[_Look]  # under way
 
     @abstractmethod
     def _children(self) -> Iterable[Child]:
@@ -63,39 +65,62 @@ class Inspected(Actor):
 
     def _inspect(self, deadline: float, answer: Callable[[dict[str, Any]], None]) -> None:
         """Gather from all children at once; what hasn't answered by the deadline is shown as busy."""
+        facts = {"facts": self._safe_facts(), "quota": quota_entry(self._window, self.clock.monotonic())}
         listed = list(self._children())
-        entries = {id(child): child_entry(child) for child in listed}
-        waiting = {id(child) for child in listed if child.alive and not child.launch}
-        own_part = {"facts": self._safe_facts(), "quota": quota_entry(self._window, self.clock.monotonic())}
-        finished = False
-
-        def finish() -> None:
-            nonlocal finished
-            if not finished:
-                finished = True
-                timer.cancel()
-                answer({**own_part, "children": [entries[id(child)] for child in listed]})
-
-        def collect(key: int, inner: dict[str, Any]) -> None:
-            if not finished:
-                entries[key].update(inner)
-                waiting.discard(key)
-                if not waiting:
-                    finish()
-
+        look = _Look(listed, lambda entries: answer({**facts, "children": entries}), self._looks)
         left_s = max(0.0, deadline - time.monotonic())
-        timer = self.timers.after(left_s, Invoke(finish))
-        own = self._cell
-        inner_deadline = time.monotonic() + left_s * DEADLINE_SHARE
+        look.timer = self.timers.after(left_s, Invoke(look.finish))
+        own, inner_deadline = self._cell, time.monotonic() + left_s * DEADLINE_SHARE
         for child in listed:
-            key = id(child)
-            if key not in waiting or child.cell is None:
-                continue
-            entries[key]["facts"] = {"busy": True}
-            child.cell.post_call(
-                child.cell.actor._inspect,  # noqa: SLF001
-                inner_deadline,
-                lambda inner, key=key: own.post_call(collect, key, inner),
-            )
-        if not waiting:
-            finish()
+            if child.cell is not None and look.expects(child):
+                child.cell.post_call(
+                    child.cell.actor._inspect,  # noqa: SLF001
+                    inner_deadline,
+                    lambda inner, child=child: own.post_call(look.hear, child, inner),
+                )
+        look.finish_if_complete()
+
+
+class _Look:
+    """One look at the children that is under way. `answer` gets their entries in start order, once."""
+
+    def __init__(self, listed: list[Child], answer: Callable[[list[dict[str, Any]]], None], looks: set[_Look]) -> None:
+        self._answer, self._looks = answer, looks
+        self._entries = {child: child_entry(child) for child in listed}
+        self._missing = {child for child in listed if child.alive and not child.launch}
+        for child in self._missing:
+            self._entries[child]["facts"] = {"busy": True}
+        self.timer: Timer | None = None
+        looks.add(self)
+
+    def expects(self, child: Child) -> bool:
+        """Return whether `child` can answer and hasn't yet."""
+        return child in self._missing
+
+    def hear(self, child: Child, inner: dict[str, Any]) -> None:
+        """Take a child's answer."""
+        if child in self._missing:
+            self._entries[child].update(inner)
+            self._missing.discard(child)
+            self.finish_if_complete()
+
+    def lost(self, child: Child) -> None:
+        """Take note that the incarnation that was asked has ended: nobody is going to answer."""
+        if child in self._missing:
+            self._entries[child] = child_entry(child)
+            self._missing.discard(child)
+            self.finish_if_complete()
+
+    def finish_if_complete(self) -> None:
+        """Answer, if nobody is missing."""
+        if not self._missing:
+            self.finish()
+
+    def finish(self) -> None:
+        """Answer with what there is. Idempotent."""
+        if self not in self._looks:
+            return
+        self._looks.discard(self)
+        if self.timer is not None:
+            self.timer.cancel()
+        self._answer(list(self._entries.values()))

@@ -43,6 +43,7 @@ class Keeper(Inspected):
     def _init_keeper(self, window: RestartWindow) -> None:
         self._window = window
         self._by_monitor, self._by_cell = {}, {}
+        self._looks = set()
         self._up_since = self.clock.now()
 
     # -- for the two kinds to define -----------------------------------------------------------------------------------
@@ -125,6 +126,8 @@ class Keeper(Inspected):
             self._cell.unlink(child.cell)
         child.cell, child.launch = None, 0
         child.went_down(self.clock.monotonic(), by_itself=by_itself)
+        for look in tuple(self._looks):
+            look.lost(child)
 
     def _find_ref(self, wanted: AnyRef) -> Child | None:
         """Return the child of which `wanted` is the last incarnation, or the last that was up, be it dead by now."""

@@ -270,6 +270,24 @@ def test_the_tree_goes_down_to_the_leaves(harness):
     assert tree["children"][0]["facts"]["strategy"] == "dynamic"
 
 
+def test_a_look_does_not_wait_for_a_child_that_ends_meanwhile(harness, gated):
+    harness.start(harness.spec("a"), harness.spec("held", cls=PinnedMember), intensity=5)
+
+    def crash_when_let_go(member):
+        gated.wait()
+        crash(member)
+
+    harness.child("held").proxy().do.defer(crash_when_let_go)
+    assert gated.entered.wait(5)
+    tree = harness.ref.ask(Tree(timeout_s=60), block=False, timeout=30)
+    assert harness.which()["held"].state == "up", "the supervisor goes on while it waits for the answer"
+    gated.gate.set()
+    ids = [child["id"] for child in tree.get(timeout=10)["children"]]
+    assert ids == ["a", "held"]
+    harness.settle("a", "held")
+    assert harness.ref.ask(Tree())["children"][1]["restarts"] == 1
+
+
 def test_a_thousand_dynamic_children_come_and_go(harness, dynamic, system):
     top = dynamic()
     waiting = [top.ask(StartChild(harness.spec("many")), block=False) for _ in range(1_000)]
