@@ -88,7 +88,7 @@ def test_restarts_leave_nothing_behind(node: Node, app: App) -> None:
     # Slots outlive their zygote, so they say nothing of whether the new one has come far enough to bear its name.
     wait_until(lambda: count_resources()["actorq:zy"] == 1, 20, "the zygote to have its name")
     # The hub answers for itself before its own link is there: that one's sockets belong to the baseline, too.
-    wait_until(lambda: find(node, "link").proxy().is_connected.get(), 20, "the link to be connected")
+    wait_until(lambda: find(node, "link").proxy().is_connected.get() is True, 20, "the link to be connected")
     before = count_resources()
     for place in range(ROUNDS):
         crash(node, COMPONENTS[place % len(COMPONENTS)])
