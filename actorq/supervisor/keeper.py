@@ -126,8 +126,8 @@ class Keeper(Inspected):
             self._cell.unlink(child.cell)
         child.cell, child.launch = None, 0
         child.went_down(self.clock.monotonic(), by_itself=by_itself)
-        for look in tuple(self._looks):
-            look.lost(child)
+        for look in self._looks:  # a little later, when the child's state says what became of it
+            self._cell.post_call(look.lost, child)
 
     def _find_ref(self, wanted: AnyRef) -> Child | None:
         """Return the child of which `wanted` is the last incarnation, or the last that was up, be it dead by now."""
