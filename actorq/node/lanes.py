@@ -13,7 +13,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from actorq.messages.task import Delivery
+from actorq.messages.task import PRIORITIES, Delivery
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -32,7 +32,22 @@ class _Queue:
     name: str
     lanes: list[Lane] = field(default_factory=list)  # highest priority first
     unknown: int = 0  # tasks in the store whose lane isn't known: of an earlier epoch, or woken by their eta
+    unknown_from: int = PRIORITIES[-1]  # the highest priority that one of those may have
     refilling: bool = False
+
+    @property
+    def drawable(self) -> int:
+        """Tasks in the windows that needn't wait for an unknown one: what a refill is for. Others mustn't count.
+
+        A full window of a low priority waits for unknown tasks, which may be of a higher one; if it kept them from being
+        read, both would wait for ever.
+        """
+        count = 0
+        for lane in self.lanes:
+            count += len(lane.window)
+            if lane.priority <= self.unknown_from:
+                break
+        return count
 
 
 @dataclass(slots=True, eq=False)
@@ -111,7 +126,7 @@ class Lanes:
                     held[delivery.key] = delivery
                     drawn.append(delivery)
                 self.waiting -= before - len(window)
-                if lane.stored or queue.unknown:
+                if lane.stored or (queue.unknown and lane.priority <= queue.unknown_from):
                     break  # more of this priority is on its way from the store: lower ones wait
             if len(drawn) >= limit:
                 self._queues[queue.name] = self._queues.pop(queue.name)  # its turn is over: to the end
@@ -123,7 +138,9 @@ class Lanes:
     def woken(self, queues: dict[str, int]) -> None:
         """Remember that tasks became ready: they are in the store, in lanes that aren't known here."""
         for name, count in queues.items():
-            self._queue(name).unknown += count
+            queue = self._queue(name)
+            queue.unknown += count
+            queue.unknown_from = PRIORITIES[-1]
 
     def left_store(self, queue: str) -> None:
         """Remember that one of a queue's unknown tasks isn't to be read any more."""
@@ -137,7 +154,7 @@ class Lanes:
             if queue.refilling:
                 continue
             hungry = any(lane.stored and len(lane.window) < REFILL_BELOW for lane in queue.lanes)
-            if hungry or (queue.unknown and sum(len(lane.window) for lane in queue.lanes) < REFILL_BELOW):
+            if hungry or (queue.unknown and queue.drawable < REFILL_BELOW):
                 queue.refilling = True
                 asked.append((queue.name, REFILL_TASKS))
         return asked
@@ -153,6 +170,8 @@ class Lanes:
                 lane.stored -= 1
             elif queue.unknown:
                 queue.unknown -= 1
+        if tasks:  # the store gives the highest priority first: what is left there has this one at most
+            queue.unknown_from = min(queue.unknown_from, tasks[-1].message.priority)
         if exhausted:
             queue.unknown = 0
             for lane in queue.lanes:

@@ -123,6 +123,25 @@ def test_every_accepted_task_ends_exactly_once(seed: int, steps: int, tight: boo
     assert all(queue.ready + queue.leased == 0 for queue in hub.engine.stats().queues.values())
 
 
+def test_a_task_that_comes_due_is_read_and_goes_first_though_a_lower_priority_fills_its_window() -> None:
+    hub = Hub(random.Random(1))
+    no, taken = hub.engine.register_outbox(1)
+    desk = hub.ledger.open_outbox(1, no, taken)
+    many = lanes_module.REFILL_BELOW
+    first = TaskMessage(1, "t", b"", priority=5)
+    hub.ledger.take(desk, [first, *(TaskMessage(number, "t", b"") for number in range(2, many + 3))], NOW)
+    late = TaskMessage(many + 3, "t", b"", priority=5, eta=4e9)
+    hub.ledger.take(desk, [late], NOW)
+    slot = SlotDesk("s")
+    assert [each.message.number for each in hub.ledger.draw(slot, 1, NOW)] == [1]
+    hub.commit()
+    queues, _ = hub.engine.wake_due(4e9 + 1, 10)
+    hub.ledger.lanes.woken(queues)
+    assert hub.ledger.draw(slot, 1, NOW) == [], "what waits in the store may be more urgent"
+    hub.refill()
+    assert [each.message.number for each in hub.ledger.draw(slot, 2, NOW)] == [many + 3, 2]
+
+
 def test_tasks_of_a_lane_start_in_the_order_in_which_they_came() -> None:
     hub = Hub(random.Random(1))
     with pytest.MonkeyPatch.context() as patch:
