@@ -42,11 +42,12 @@ def format_task_id(outbox_id: int, number: int) -> str:
 
 
 def parse_task_id(task_id: str) -> tuple[int, int] | None:
-    """Return `(outbox_id, number)`, or None where the id was chosen by a caller."""
+    """Return `(outbox_id, number)`, or None where the id was chosen by a caller, or names a number that no outbox has."""
     outbox, dash, number = task_id.partition("-")
     if not dash or len(outbox) != _OUTBOX_DIGITS or not number.isascii() or not number.isdigit():
         return None
     try:
-        return int(outbox, 16), int(number)
+        parsed = int(outbox, 16), int(number)
     except ValueError:
         return None
+    return parsed if parsed[1] <= NUMBER_MASK else None
