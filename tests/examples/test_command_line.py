@@ -6,11 +6,12 @@ import json
 
 import pytest
 
-from actorq.cli.main import run
+from tests.command_line import make_runner
 from tests.nodes import NodeProcess
 
 TASKS = """
 from actorq import App
+from tests.command_line import make_runner
 
 app = App("shop")
 
@@ -43,17 +44,7 @@ def actorq(node, monkeypatch, capfd):
     for name in ("ACTORQ_HOME", "ACTORQ_APP"):
         monkeypatch.delenv(name, raising=False)
 
-    def call(*arguments):
-        capfd.readouterr()
-        code: object
-        try:
-            code = run(arguments)
-        except SystemExit as end:
-            code = end.code
-        said = capfd.readouterr()
-        return code, said.out, said.err
-
-    return call
+    return make_runner(capfd)
 
 
 VERBS = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actorq.cli.main import run
+from tests.command_line import make_runner
 from tests.nodes import NodeProcess
 
 TASKS = """
@@ -25,6 +25,7 @@ def note(folder: str, number: int, nap_s: float) -> int:
 """
 PLUGIN = """
 from actorq import Plugin
+from tests.command_line import make_runner
 
 
 class Greeter(Plugin):
@@ -62,14 +63,4 @@ def actorq(node, monkeypatch, capfd):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("ACTORQ_HOME", str(node.home))
 
-    def call(*arguments):
-        capfd.readouterr()
-        code: object
-        try:
-            code = run(arguments)
-        except SystemExit as end:
-            code = end.code
-        said = capfd.readouterr()
-        return code, said.out, said.err
-
-    return call
+    return make_runner(capfd)

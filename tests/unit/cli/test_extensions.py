@@ -7,7 +7,7 @@ import json
 import pytest
 
 from actorq.cli.extensions import peek
-from actorq.cli.main import run
+from tests.command_line import make_runner
 
 GOOD = """
 import click
@@ -39,6 +39,7 @@ GREEDY = """
 import click
 
 from actorq import Plugin
+from tests.command_line import make_runner
 
 
 class Greedy(Plugin):
@@ -58,17 +59,7 @@ def actorq(tmp_path, monkeypatch, capfd):
     for name in ("ACTORQ_APP", "ACTORQ_HOME", "ACTORQ_PLUGIN"):
         monkeypatch.delenv(name, raising=False)
 
-    def call(*arguments):
-        capfd.readouterr()
-        code: object
-        try:
-            code = run(arguments)
-        except SystemExit as end:
-            code = end.code
-        said = capfd.readouterr()
-        return code, said.out, said.err
-
-    return call
+    return make_runner(capfd)
 
 
 MISFITS = """
