@@ -19,12 +19,13 @@ from actorq.client.pipeline import Pipeline
 from actorq.client.session import Session
 from actorq.codec import encode_body, get_codec_id
 from actorq.config import load_settings
+from actorq.eager import find_here, run_applied, run_sent
 from actorq.errors import ConfigError
 from actorq.messages.task import TaskMessage
 from actorq.plugins.collection import Plugins
-from actorq.plugins.hooks import Around, HookedTask
+from actorq.plugins.hooks import Around
 from actorq.plugins.values import Sending
-from actorq.results import CONFIRM_S, AsyncResult, EagerResult
+from actorq.results import CONFIRM_S, AsyncResult
 from actorq.tasks.request import current
 from actorq.tasks.sending import apply_call_options, check_headers
 from actorq.tasks.task import SendPlan, Task
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Concatenate, Literal, ParamSpec, Protocol, Unpack
 
+    from actorq.results import EagerResult
     from actorq.tasks.options import TaskOptions
     from actorq.tasks.task import CoroutineTask
 
@@ -182,7 +184,7 @@ class App:
         hooks = self.plugins.hooks.sending
         if not hooks:
             return self._send(plan, args, kwargs, options)
-        call = _describe_call(plan, args, kwargs, options)
+        call = _describe_call(plan, args, kwargs, options, is_eager=self.conf.task_always_eager)
         with Around("sending", hooks, call):
             result = call.result = self._send(plan, *_read_call(call))
         return result
@@ -194,13 +196,17 @@ class App:
             plan.check(*args, **kwargs)
         message = apply_call_options(plan.message, plan.expires_s, options)
         body = encode_body(args, kwargs, message.codec_id)
+        if self.conf.task_always_eager:
+            task, throw = find_here(self.tasks, message.task), self.conf.task_eager_propagates
+            eager = run_sent(task, self.plugins.hooks.running, message, body, throw=throw)
+            return cast("AsyncResult[Any]", eager)  # for its callers it is one
         session = self._session or self._open()
         number = session.outbox.append(message, body, *self._lineage())
         return AsyncResult(session, number, message.alias)
 
     def send_many(self, plan: SendPlan, calls: Iterable[Sequence[Any]]) -> list[AsyncResult[Any]]:
         """Send a task once for each tuple of arguments: what `Task.delay_many` does."""
-        if self.plugins.hooks.sending:
+        if self.plugins.hooks.sending or self.conf.task_always_eager:
             return [self.send_with(plan, tuple(call), {}, {}) for call in calls]
         session, check, codec_id = self._session or self._open(), plan.check, plan.codec_id
         lineage, template = self._lineage(), plan.message
@@ -241,15 +247,13 @@ class App:
     ) -> EagerResult[Any]:
         """Run a task here: what `Task.apply` does."""
         plan, hooks = task.get_plan(), self.plugins.hooks
-        body = cast("Task[..., Any]", HookedTask(task, hooks.running)) if hooks.running else task
         call = _describe_call(plan, args, kwargs, {}, is_eager=True)
         with Around("sending", hooks.sending, call):
             args, kwargs, options = _read_call(call)
             if plan.check is not None:
                 plan.check(*args, **kwargs)
-            headers = check_headers(options.get("headers"))
-            result = EagerResult.run(body, args, kwargs, throw=throw, retries=retries, headers=headers)
-            call.result = result
+            message = TaskMessage(0, task.name, b"", retries=retries, headers=check_headers(options.get("headers")))
+            result = call.result = run_applied(task, hooks.running, message, (args, kwargs), throw=throw)
         return result
 
     def _forget_plans(self) -> None:

@@ -46,6 +46,8 @@ class Settings:
     outbox_max_bytes: int = 256 << 20
     queue_max_tasks: int = 20_000_000  # unfinished tasks in the store, all queues together
     prefetch_s: float = 0.05  # work that is put at a slot's elbow ahead of time
+    task_always_eager: bool = False  # sends run here, for tests
+    task_eager_propagates: bool = False  # then what a task raises is raised by the send
     plugins_disable: tuple[str, ...] = ()  # names of plugins that are left out, wherever they come from
     origins: Mapping[str, str] = dataclasses.field(default_factory=dict, compare=False, repr=False)
 
@@ -143,6 +145,13 @@ def _text(value: Any) -> str:
     return value
 
 
+def _flag(value: Any) -> bool:
+    found = {"1": True, "true": True, "0": False, "false": False}.get(str(value).lower())
+    if found is None or not isinstance(value, (bool, str)):
+        raise ValueError("True or False (in the environment: 1 or 0)")
+    return found
+
+
 def _names(value: Any) -> tuple[str, ...]:
     found = re.split(r"[,\s]+", value) if isinstance(value, str) else value
     if not isinstance(found, (list, tuple, set, frozenset)) or not all(isinstance(name, str) for name in found):
@@ -164,5 +173,7 @@ _CHECKS: Final[dict[str, Callable[[Any], Any]]] = {
     "outbox_max_bytes": _number(4096, whole=True),
     "queue_max_tasks": _number(1, whole=True),
     "prefetch_s": _number(0, whole=False, high=10),
+    "task_always_eager": _flag,
+    "task_eager_propagates": _flag,
     "plugins_disable": _names,
 }

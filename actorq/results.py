@@ -5,22 +5,21 @@ Invariant: asking twice gives the same answer; the record of a terminal state is
 
 from __future__ import annotations
 
-import traceback
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
 import msgspec
 
 from actorq.codec import decode_failure, decode_result
-from actorq.errors import Ignore, Reject, RemoteError, Retry, TaskRevoked, WouldBlock
+from actorq.errors import Reject, RemoteError, TaskRevoked, WouldBlock
 from actorq.messages.states import FAILURE, NAMES, NUMBERS, READY_STATES, REJECTED, REVOKED, SUCCESS
-from actorq.tasks.request import Request, current, pop_request, push_request
+from actorq.tasks.request import current
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from actorq.client.session import Session  # noqa: TC004  no result is ever encoded, so nobody looks its types up
     from actorq.messages.task import ResultRecord  # noqa: TC004
-    from actorq.tasks.task import Task
+    from actorq.tasks.request import Request
 
 __all__ = ["AsyncResult", "EagerResult"]
 
@@ -71,11 +70,7 @@ class AsyncResult(msgspec.Struct, Generic[R], eq=False, gc=False):
             if disable_sync_subtasks:
                 request = current.get()
                 if request is not None and request.in_slot:
-                    raise WouldBlock(
-                        "expected get() to be called outside of tasks, got it inside task "
-                        f"{request.task}: its slot would wait and do nothing; use await in a coroutine task, "
-                        "or get(disable_sync_subtasks=False)"
-                    )
+                    raise _would_block(request)
             session = self._session
             if session.successor is not None:
                 session = self._get_session()
@@ -188,50 +183,54 @@ class AsyncResult(msgspec.Struct, Generic[R], eq=False, gc=False):
 
 
 class EagerResult(Generic[R]):
-    """The result of `task.apply()`: the task ran here and has ended."""
+    """The result of a task that ran here and has ended: of `task.apply()`, or of a send under `task_always_eager`."""
 
-    def __init__(self, task_id: str, state: str, value: R | BaseException | None, text: str | None = None) -> None:
-        self.id, self.state, self.result, self.traceback = task_id, state, value, text
-
-    @classmethod
-    def run(
-        cls,
-        task: Task[..., R],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
+    def __init__(
+        self,
+        task_id: str,
+        state: str,
+        value: R | BaseException | None,
+        text: str | None = None,
         *,
-        throw: bool,
-        retries: int,
-        headers: dict[str, Any] | None = None,
-    ) -> EagerResult[R]:
-        """Run `task` until it doesn't ask for another run."""
-        request = Request.make_local(task.name, args, kwargs, eager=True, retries=retries, headers=headers)
-        while True:
-            token = push_request(request)
-            try:
-                value = task.run_delivery(args, kwargs, request)
-                if task.is_coroutine:
-                    import asyncio  # noqa: PLC0415
+        was_sent: bool = False,
+    ) -> None:
+        """Keep it all; `was_sent`: it stands for a result from a node, and is as strict."""
+        self.id, self.state, self.result, self.traceback = task_id, state, value, text
+        self._was_sent = was_sent
 
-                    value = asyncio.run(value)
-                return cls(request.id, SUCCESS, value)
-            except Retry as again:
-                args, kwargs = again.arguments or (args, kwargs)
-                request.message.retries += 1
-            except Exception as error:
-                if throw:
-                    raise
-                return cls(request.id, _end_of(error), error, traceback.format_exc())
-            finally:
-                pop_request(token)
+    @property
+    def task_id(self) -> str:
+        """The same as `id`."""
+        return self.id
 
     @property
     def status(self) -> str:
         """The same as `state`."""
         return self.state
 
-    def get(self, timeout: float | None = None, propagate: bool = True) -> R:
-        """Return the value, or raise what the task raised."""
+    def get(
+        self,
+        timeout: float | None = None,
+        propagate: bool = True,
+        interval: float | None = None,
+        *,
+        callback: Callable[[str, R], object] | None = None,
+        disable_sync_subtasks: bool = True,
+    ) -> R:
+        """Return the value, or raise what the task raised. There is nothing to wait for.
+
+        Raises:
+            WouldBlock: see `AsyncResult.get`; only where the task was sent, `apply` is a call.
+        """
+        request = current.get()
+        if request is not None and self._was_sent and disable_sync_subtasks and (request.is_eager or request.in_slot):
+            raise _would_block(request)
+        value = self._end(propagate=propagate)
+        if callback is not None:
+            callback(self.id, value)
+        return value
+
+    def _end(self, *, propagate: bool) -> R:
         if self.state != SUCCESS and propagate and isinstance(self.result, BaseException):
             raise self.result
         return cast("R", self.result)
@@ -257,7 +256,16 @@ class EagerResult(Generic[R]):
     def __await__(self) -> Generator[Any, None, R]:
         """Return the value like `get`."""
         yield from ()
-        return self.get()
+        return self._end(propagate=True)
+
+    def __eq__(self, other: object) -> bool:
+        return self.id == (other if isinstance(other, str) else getattr(other, "id", None))
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def __str__(self) -> str:
+        return self.id
 
     def __repr__(self) -> str:
         return f"<EagerResult {self.id} {self.state}>"
@@ -275,7 +283,9 @@ def rebuild_failure(record: ResultRecord) -> tuple[BaseException, str]:
     return RemoteError("unknown", f"the task ended as {state}; what it raised was not kept (ignore_result)"), ""
 
 
-def _end_of(error: Exception) -> str:
-    if isinstance(error, TaskRevoked):
-        return REVOKED
-    return REJECTED if isinstance(error, (Reject, Ignore)) else FAILURE
+def _would_block(request: Request) -> WouldBlock:
+    return WouldBlock(
+        "expected get() to be called outside of tasks, got it inside task "
+        f"{request.task}: its slot would wait and do nothing; use await in a coroutine task, "
+        "or get(disable_sync_subtasks=False)"
+    )

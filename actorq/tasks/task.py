@@ -36,7 +36,8 @@ R = TypeVar("R")
 class SendPlan:
     """What every send of a task has in common, worked out once. `message` is a template: fill it under the outbox's lock.
 
-    `is_plain`: the message can go as it is; False where each call has an expiry of its own, or hooks of plugins around it.
+    `is_plain`: the message can go as it is; False where each call has an expiry of its own, or hooks
+    of plugins around it, or runs here.
     """
 
     __slots__ = ("check", "codec_id", "expires_s", "is_plain", "message")
@@ -152,7 +153,7 @@ class Task(Generic[P, R]):
                 limits=limits,
                 result_ttl_s=self.result_expires,
             )
-            is_plain = self.expires is None and not self.app.plugins.hooks.sending
+            is_plain = not (self.expires is not None or self.app.plugins.hooks.sending or conf.task_always_eager)
             self._plan = SendPlan(message, codec_id, self.expires, self._check, is_plain=is_plain)
         return self._plan
 

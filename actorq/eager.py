@@ -1,0 +1,132 @@
+"""Tasks that run where they are called: `task.apply()`, and every send where `task_always_eager` is set.
+
+The two differ in one thing. `apply` is a call: arguments and result are the caller's own objects. An eager send is what a
+node would do, done here: arguments, result, exception and the arguments of a retry go through the codec, so that what
+wouldn't travel fails in a test, too, and nothing is shared that a node wouldn't share.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from actorq.codec import decode_body, decode_failure, decode_result, encode_body, encode_failure, encode_result
+from actorq.errors import Ignore, NotRegistered, Reject, Retry, TaskRevoked
+from actorq.messages.ids import format_task_id, new_outbox_id
+from actorq.messages.states import FAILURE, REJECTED, REVOKED, SUCCESS
+from actorq.messages.task import FLAG_IGNORE_RESULT, TaskMessage
+from actorq.plugins.hooks import HookedTask
+from actorq.results import EagerResult
+from actorq.tasks.request import Request, current, pop_request, push_request
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Mapping
+
+    from actorq.plugins.plugin import Plugin
+    from actorq.tasks.task import Task
+
+__all__ = ["find_here", "run_applied", "run_sent"]
+
+MAX_NAMES_TOLD: Final = 30  # of registered tasks, in a NotRegistered
+
+_Arguments = tuple[tuple[Any, ...], dict[str, Any]]
+
+
+def find_here(tasks: Mapping[str, Task[..., Any]], name: str) -> Task[..., Any]:
+    """Return the task that a node with these tasks would run.
+
+    Raises:
+        NotRegistered: there is none.
+    """
+    task = tasks.get(name)
+    if task is None:
+        raise NotRegistered(name, sorted(tasks)[:MAX_NAMES_TOLD])
+    return task
+
+
+def run_applied(
+    task: Task[..., Any], hooks: tuple[Plugin, ...], message: TaskMessage, arguments: _Arguments, *, throw: bool
+) -> EagerResult[Any]:
+    """Run a task as a call; with `throw` its exception is raised."""
+    request = _make_request(message, arguments)
+    try:
+        value = _run(_with_hooks(task, hooks), request, arguments)
+    except Exception as error:
+        if throw:
+            raise
+        return EagerResult(request.id, _end_of(error), error, traceback.format_exc())
+    return EagerResult(request.id, SUCCESS, value)
+
+
+def run_sent(
+    task: Task[..., Any], hooks: tuple[Plugin, ...], message: TaskMessage, body: bytes, *, throw: bool
+) -> EagerResult[Any]:
+    """Run a task as a node would: everything goes through the codec; with `throw` its exception is raised as it is."""
+    codec_id = message.codec_id
+    arguments = decode_body(codec_id, body)
+    request = _make_request(message, arguments)
+    try:
+        if message.expires is not None and message.expires <= time.time():
+            raise TaskRevoked(f"expired at {message.expires:.3f}, before it could start")
+        value = _run(_with_hooks(task, hooks), request, arguments, codec_id)
+        value = None if message.flags & FLAG_IGNORE_RESULT else decode_result(*encode_result(value, codec_id))
+    except Ignore:
+        return EagerResult(request.id, SUCCESS, None, was_sent=True)
+    except (Exception, SystemExit) as error:  # a slot outlives sys.exit(), too
+        if throw:
+            raise
+        # What comes back from a node is another object, and of another class where this one isn't registered.
+        came, text = decode_failure(encode_failure(error, traceback.format_exc()))
+        return EagerResult(request.id, _end_of(error), came, text, was_sent=True)
+    return EagerResult(request.id, SUCCESS, value, was_sent=True)
+
+
+def _run(task: Task[..., Any], request: Request, arguments: _Arguments, codec_id: int | None = None) -> Any:
+    """Run `task` until it doesn't ask for another run; the waits in between are left out."""
+    while True:
+        token = push_request(request)
+        try:
+            value = task.run_delivery(*arguments, request)
+            return _await(value) if task.is_coroutine else value
+        except Retry as again:
+            if again.arguments:
+                arguments = again.arguments
+                if codec_id is not None:
+                    arguments = decode_body(codec_id, encode_body(*arguments, codec_id))
+            request.message.retries += 1
+        finally:
+            pop_request(token)
+
+
+def _await(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Run a coroutine to its end. Where a loop runs already, another thread does it, and that loop stands still."""
+    import asyncio  # noqa: PLC0415  most applications have no coroutine tasks
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(coroutine)
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
+    from contextvars import copy_context  # noqa: PLC0415
+
+    with ThreadPoolExecutor(1) as threads:
+        return threads.submit(copy_context().run, asyncio.run, coroutine).result()
+
+
+def _make_request(message: TaskMessage, arguments: _Arguments) -> Request:
+    outer = current.get()
+    if outer is not None:
+        message.root, message.parent = outer.root_id, outer.id
+    task_id = message.alias or format_task_id(new_outbox_id(), 0)
+    return Request(message, task_id, *arguments, is_eager=True, in_slot=outer is not None and outer.in_slot)
+
+
+def _with_hooks(task: Task[..., Any], hooks: tuple[Plugin, ...]) -> Task[..., Any]:
+    return cast("Task[..., Any]", HookedTask(task, hooks)) if hooks else task
+
+
+def _end_of(error: BaseException) -> str:
+    if isinstance(error, TaskRevoked):
+        return REVOKED
+    return REJECTED if isinstance(error, (Reject, Ignore)) else FAILURE
