@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, cast, overload
 from actorq.client.loading import load_app
 from actorq.client.pipeline import Pipeline
 from actorq.client.session import Session
-from actorq.codec import encode_body, get_codec_id
+from actorq.codec import encode_body
 from actorq.config import load_settings
 from actorq.eager import find_here, run_applied, run_sent
 from actorq.errors import ConfigError
@@ -27,7 +27,8 @@ from actorq.plugins.hooks import Around
 from actorq.plugins.values import Sending
 from actorq.results import CONFIRM_S, AsyncResult
 from actorq.tasks.request import current
-from actorq.tasks.sending import apply_call_options, check_headers
+from actorq.tasks.routing import Routes
+from actorq.tasks.sending import apply_call_options, check_headers, make_message, plan_unregistered
 from actorq.tasks.task import SendPlan, Task
 from actorq.transport.paths import Home, find_home, is_default_home
 
@@ -86,6 +87,7 @@ class App:
             raise ConfigError(f"expected the application's name to be usable as a folder's name, got {name!r}")
         self.name = name
         self.conf = load_settings(config)
+        self.routes = Routes(self.conf.task_routes)
         self.include = (include,) if isinstance(include, str) else tuple(include)
         self.tasks: dict[str, Task[..., Any]] = {}
         self.plugins = Plugins(self.conf, self._forget_plans)
@@ -194,7 +196,7 @@ class App:
     ) -> AsyncResult[Any]:
         if plan.check is not None:
             plan.check(*args, **kwargs)
-        message = apply_call_options(plan.message, plan.expires_s, options)
+        message = make_message(plan, args, kwargs, options)
         body = encode_body(args, kwargs, message.codec_id)
         if self.conf.task_always_eager:
             task, throw = find_here(self.tasks, message.task), self.conf.task_eager_propagates
@@ -206,7 +208,7 @@ class App:
 
     def send_many(self, plan: SendPlan, calls: Iterable[Sequence[Any]]) -> list[AsyncResult[Any]]:
         """Send a task once for each tuple of arguments: what `Task.delay_many` does."""
-        if self.plugins.hooks.sending or self.conf.task_always_eager:
+        if self.plugins.hooks.sending or self.conf.task_always_eager or plan.routing is not None:
             return [self.send_with(plan, tuple(call), {}, {}) for call in calls]
         session, check, codec_id = self._session or self._open(), plan.check, plan.codec_id
         lineage, template = self._lineage(), plan.message
@@ -235,7 +237,7 @@ class App:
         """
         confirm = bool(options.pop("confirm", False))
         known = self.tasks.get(name)
-        plan = known.get_plan() if known is not None else self._plan_unregistered(name)
+        plan = known.get_plan() if known is not None else plan_unregistered(name, self.conf, self.routes)
         given = {key: value for key, value in options.items() if value is not None}
         result = self.send_with(plan, tuple(args), dict(kwargs or {}), given)
         if confirm:
@@ -259,14 +261,6 @@ class App:
     def _forget_plans(self) -> None:
         for task in self.tasks.values():
             task.forget_plan()
-
-    def _plan_unregistered(self, name: str) -> SendPlan:
-        conf = self.conf
-        codec_id = get_codec_id(conf.serializer)
-        message = TaskMessage(
-            0, name, b"", codec_id, conf.default_queue, conf.default_priority, max_deliveries=conf.max_deliveries
-        )
-        return SendPlan(message, codec_id, None, None)
 
     def pipeline(self, timeout: float = CONFIRM_S) -> Pipeline:
         """Return a context: whatever this thread sends inside is confirmed when it is left, by one wait."""

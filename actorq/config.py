@@ -45,6 +45,7 @@ class Settings:
     outbox_max_tasks: int = 1_000_000
     outbox_max_bytes: int = 256 << 20
     queue_max_tasks: int = 20_000_000  # unfinished tasks in the store, all queues together
+    task_routes: Any = None  # by `actorq.tasks.routing.Routes`, which checks it; to a node its repr
     prefetch_s: float = 0.05  # work that is put at a slot's elbow ahead of time
     task_always_eager: bool = False  # sends run here, for tests
     task_eager_propagates: bool = False  # then what a task raises is raised by the send
@@ -172,6 +173,7 @@ _CHECKS: Final[dict[str, Callable[[Any], Any]]] = {
     "outbox_max_tasks": _number(1, whole=True),
     "outbox_max_bytes": _number(4096, whole=True),
     "queue_max_tasks": _number(1, whole=True),
+    "task_routes": lambda value: value,
     "prefetch_s": _number(0, whole=False, high=10),
     "task_always_eager": _flag,
     "task_eager_propagates": _flag,

@@ -11,14 +11,16 @@ import msgspec
 from actorq.codec.plain import check_msgpack
 from actorq.codec.serializers import get_codec_id
 from actorq.config import suggest
-from actorq.messages.task import FLAG_IGNORE_RESULT
+from actorq.messages.task import FLAG_IGNORE_RESULT, TaskMessage
 from actorq.tasks.options import check_limits, check_options
-from actorq.tasks.task import as_unix_seconds, find_due_at
+from actorq.tasks.routing import Route
+from actorq.tasks.task import SendPlan, as_unix_seconds, find_due_at
 
 if TYPE_CHECKING:
-    from actorq.messages.task import TaskMessage
+    from actorq.config import Settings
+    from actorq.tasks.routing import Routes
 
-__all__ = ["CALL_OPTIONS", "apply_call_options"]
+__all__ = ["CALL_OPTIONS", "apply_call_options", "make_message", "plan_unregistered"]
 
 CALL_OPTIONS: Final = frozenset(
     {
@@ -42,6 +44,27 @@ ALIAS_CHARS: Final = 255
 HEADERS_BYTES: Final = 64 * 1024  # the broker decodes and keeps them, unlike the arguments
 
 _encode: Final = msgspec.msgpack.Encoder().encode
+
+
+def plan_unregistered(name: str, conf: Settings, routes: Routes) -> SendPlan:
+    """Return the plan for a task that is known by its name alone."""
+    codec_id, routing = get_codec_id(conf.serializer), routes.plan(name, Route(), conf)
+    message = TaskMessage(0, name, b"", codec_id, *routing.settle(), max_deliveries=conf.max_deliveries)
+    return SendPlan(message, codec_id, None, None, routing)
+
+
+def make_message(
+    plan: SendPlan, args: tuple[Any, ...], kwargs: Mapping[str, Any], options: Mapping[str, Any]
+) -> TaskMessage:
+    """Return the message of one call, without its body: the plan's, routed, with the call's options.
+
+    Raises:
+        TypeError, ValueError: an option is unknown or doesn't fit, or a router's answer is no route.
+    """
+    template = plan.message
+    if plan.routing is not None:
+        template = plan.routing.apply(template, args, kwargs, options)
+    return apply_call_options(template, plan.expires_s, options)
 
 
 def apply_call_options(template: TaskMessage, expires_s: float | None, options: Mapping[str, Any]) -> TaskMessage:

@@ -19,6 +19,7 @@ from actorq.tasks.arguments import compile_check
 from actorq.tasks.backoff import plan_retry_delay
 from actorq.tasks.options import OPTION_NAMES, check_options
 from actorq.tasks.request import Request, current, pop_request, push_request
+from actorq.tasks.routing import Route
 
 if TYPE_CHECKING:
     import datetime
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from actorq.app import App
     from actorq.results import AsyncResult, EagerResult
+    from actorq.tasks.routing import Routing
 
 __all__ = ["CoroutineTask", "SendPlan", "Task"]
 
@@ -36,11 +38,11 @@ R = TypeVar("R")
 class SendPlan:
     """What every send of a task has in common, worked out once. `message` is a template: fill it under the outbox's lock.
 
-    `is_plain`: the message can go as it is; False where each call has an expiry of its own, or hooks
-    of plugins around it, or runs here.
+    `is_plain`: the message can go as it is; False where each call has an expiry or a route of its own, or hooks
+    of plugins around it, or runs here. `routing` is there where functions choose the route.
     """
 
-    __slots__ = ("check", "codec_id", "expires_s", "is_plain", "message")
+    __slots__ = ("check", "codec_id", "expires_s", "is_plain", "message", "routing")
 
     def __init__(
         self,
@@ -48,11 +50,13 @@ class SendPlan:
         codec_id: int,
         expires_s: float | None,
         check: Callable[..., None] | None,
+        routing: Routing,
         *,
         is_plain: bool = True,
     ) -> None:
         self.message, self.codec_id, self.expires_s, self.check = message, codec_id, expires_s, check
-        self.is_plain = is_plain
+        self.is_plain = is_plain and not routing.routers
+        self.routing = routing if routing.routers else None
 
 
 class Task(Generic[P, R]):
@@ -141,20 +145,22 @@ class Task(Generic[P, R]):
             limits = None
             if self.soft_time_limit is not None or self.time_limit is not None:
                 limits = (self.soft_time_limit, self.time_limit)
+            routing = self.app.routes.plan(self.name, Route(self.queue, self.priority), conf)
+            queue, priority = routing.settle()
             message = TaskMessage(
                 0,
                 self.name,
                 b"",
                 codec_id,
-                self.queue or conf.default_queue,
-                conf.default_priority if self.priority is None else self.priority,
+                queue,
+                priority,
                 flags,
                 max_deliveries=self.max_deliveries or conf.max_deliveries,
                 limits=limits,
                 result_ttl_s=self.result_expires,
             )
             is_plain = not (self.expires is not None or self.app.plugins.hooks.sending or conf.task_always_eager)
-            self._plan = SendPlan(message, codec_id, self.expires, self._check, is_plain=is_plain)
+            self._plan = SendPlan(message, codec_id, self.expires, self._check, routing, is_plain=is_plain)
         return self._plan
 
     def forget_plan(self) -> None:
