@@ -1,6 +1,6 @@
 """actorq: a task queue for Python that is an actor runtime inside.
 
-Who only sends tasks never needs the rooms of actors and supervisors, which take half as long to load as all the rest. Their
+Who only sends tasks never needs a node of its own, nor the rooms of actors and supervisors, which take half as long to load as all the rest. Their
 names are looked up there when somebody asks for one; what comes is the thing itself, and is kept.
 """
 
@@ -47,6 +47,7 @@ from actorq.version import __version__
 
 if TYPE_CHECKING:
     from actorq.actors import Actor, ActorRef, NameRef, Outcome, Refusal, Reply, System
+    from actorq.embedded import Node
     from actorq.supervisor import Backoff, ChildSpec, Component, DynamicSupervisor, SpecError, Supervisor
 
 __all__ = [
@@ -72,6 +73,7 @@ __all__ = [
     "MailboxFull",
     "MaxRetriesExceeded",
     "NameRef",
+    "Node",
     "NotRegistered",
     "Outcome",
     "Plugin",
@@ -104,6 +106,7 @@ __all__ = [
 ]
 
 _ROOMS: Final = {
+    "actorq.embedded": frozenset(["Node"]),
     "actorq.actors": frozenset(["Actor", "ActorRef", "NameRef", "Outcome", "Refusal", "Reply", "System"]),
     "actorq.supervisor": frozenset(
         ["Backoff", "ChildSpec", "Component", "DynamicSupervisor", "SpecError", "Supervisor"]

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import atexit
 import os
-import sys
 import threading
 import weakref
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, cast, overload
 
-from actorq.client.loading import load_app
+from actorq.client.loading import find_module_name, import_module, load_app
 from actorq.client.pipeline import Pipeline
 from actorq.client.session import Session
 from actorq.codec import encode_body
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Concatenate, Literal, ParamSpec, Protocol, Unpack
 
+    from actorq.embedded import Node
     from actorq.results import EagerResult
     from actorq.tasks.options import TaskOptions
     from actorq.tasks.task import CoroutineTask
@@ -159,8 +159,6 @@ class App:
         Raises:
             ConfigError: one of them can't be imported.
         """
-        from actorq.client.loading import import_module  # noqa: PLC0415
-
         for name in self.include:
             import_module(name)
 
@@ -311,6 +309,18 @@ class App:
                 raise ConfigError(f"expected the home to be chosen before anything is sent, got {home.path} after that")
             self._home = home
 
+    def node(self, **options: Any) -> Node:
+        """Return a node for this application as a context: it runs in a child process while the block does.
+
+        `options` are settings, and those of `actorq.embedded.Node`.
+
+        Raises:
+            ConfigError: one of them doesn't fit; see there.
+        """
+        from actorq.embedded import Node  # noqa: PLC0415  for tests and small programs, and starts processes
+
+        return Node(self, **options)
+
     # -- life ---------------------------------------------------------------------------------------------------------
 
     def close(self, timeout: float = EXIT_S) -> None:
@@ -362,19 +372,6 @@ def _describe_call(
 def _read_call(call: Sending) -> tuple[tuple[Any, ...], dict[str, Any], dict[str, Any]]:
     """Return arguments and options as hooks have left them."""
     return tuple(call.args), dict(call.kwargs), {**call.options, "headers": call.headers}
-
-
-def find_module_name(thing: Any) -> str:
-    """Return the name under which a node imports the module of `thing`, also while that module is run as a program."""
-    name: str = getattr(thing, "__module__", None) or "__main__"
-    if name != "__main__":
-        return name
-    main = sys.modules.get("__main__")
-    spec = getattr(main, "__spec__", None)
-    if spec is not None and spec.name:
-        return str(spec.name).removesuffix(".__main__")
-    path = getattr(main, "__file__", None)
-    return os.path.splitext(os.path.basename(path))[0] if path else name
 
 
 _apps: Final[weakref.WeakSet[App]] = weakref.WeakSet()

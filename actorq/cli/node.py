@@ -51,8 +51,14 @@ LOG_LEVELS: Final = ("debug", "info", "warning", "error", "critical")
     metavar="SECONDS",
     help="How long a stopping node lets running tasks finish; default: 30.",
 )
+@click.option(
+    "--lifeline",
+    type=click.IntRange(0),
+    metavar="FD",
+    help="A socket: gets a line when the node is up; the node ends when the other end is closed.",
+)
 @with_errors
-def node(common: Common, /, name: str | None, loglevel: str, **settings: Any) -> None:
+def node(common: Common, /, name: str | None, loglevel: str, lifeline: int | None, **settings: Any) -> None:
     """Start a node: it runs the tasks of an application.
 
     The first node of a home owns the store and is its hub; others join it, and one takes over when it ends.
@@ -70,7 +76,7 @@ def node(common: Common, /, name: str | None, loglevel: str, **settings: Any) ->
     from actorq.node.launch import NodeOptions, run_node
 
     given: Mapping[str, Any] = {key: value for key, value in settings.items() if value is not None}
-    options = NodeOptions(name, common.home, common.broker, given, common.plugins)
+    options = NodeOptions(name, common.home, common.broker, given, common.plugins, lifeline)
     code = run_node(options, zygote, lambda text: click.echo(text, err=True))
     sys.stdout.flush()
     sys.exit(code)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from actorq.app import App
 
-__all__ = ["describe_import_error", "get_attribute", "import_module", "load_app"]
+__all__ = ["describe_import_error", "find_module_name", "get_attribute", "import_module", "load_app"]
 
 _ACTORQ: Final = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
 
@@ -107,3 +107,16 @@ def describe_import_error(error: BaseException, name: str = "") -> str:
 def _is_users(filename: str) -> bool:
     """Return whether a line of that file can be what has to be mended: it is neither actorq's nor the importer's."""
     return not filename.startswith(("<frozen", _ACTORQ)) and filename != importlib.__file__
+
+
+def find_module_name(thing: Any) -> str:
+    """Return the name under which a node imports the module of `thing`, also while that module is run as a program."""
+    name: str = getattr(thing, "__module__", None) or "__main__"
+    if name != "__main__":
+        return name
+    main = sys.modules.get("__main__")
+    spec = getattr(main, "__spec__", None)
+    if spec is not None and spec.name:
+        return str(spec.name).removesuffix(".__main__")
+    path = getattr(main, "__file__", None)
+    return os.path.splitext(os.path.basename(path))[0] if path else name

@@ -6,10 +6,14 @@ imports it only where the application's own plugins have components or control c
 - TERM, HUP, first INT: no new tasks; those that run get `drain_timeout_s`; the rest is handed back.
 - second INT, QUIT: slots are killed; what they ran is delivered again, later or elsewhere.
 - USR1: the stacks of all threads on stderr.
+
+Whoever started the node may hold the other end of its *lifeline*, a socket: it reads a line there when the node is up, and
+when it closes its end, or dies, that counts as a TERM.
 """
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import os
 import select
@@ -55,6 +59,7 @@ class NodeOptions:
     broker: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     plugins: Sequence[str] = ()  # module:object of each
+    lifeline: int | None = None  # descriptor of a socket
 
 
 def run_node(options: NodeOptions, zygote: ZygoteProcess, say: Callable[[str], None]) -> int:
@@ -76,12 +81,13 @@ def run_node(options: NodeOptions, zygote: ZygoteProcess, say: Callable[[str], N
         plugins = load_node_plugins(zygote.app, info, home, settings, options.plugins)
         running = node.Node(home, settings, info, name, zygote, plugins=plugins)
         home.create()
-        signals = _Signals()
+        signals = _Signals(options.lifeline)
         running.start()
     except BaseException:
         zygote.close()
         raise
     say(_banner(running.home, settings, info, name, running.slots, is_hub=running.lock.held))
+    signals.tell_ready()
     return _serve(running, settings, signals)
 
 
@@ -132,7 +138,8 @@ def load_node_plugins(
 class _Signals:
     """Turns signals into readable bytes, so that the main thread can wait for them and for other things at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, lifeline_fd: int | None = None) -> None:
+        self._lifeline = None if lifeline_fd is None else _open_lifeline(lifeline_fd)
         self.readable, self._writable = socket.socketpair()
         self.readable.setblocking(False)
         self._writable.setblocking(False)
@@ -142,12 +149,22 @@ class _Signals:
         signal.set_wakeup_fd(self._writable.fileno(), warn_on_full_buffer=False)
 
     def wait(self, timeout_s: float | None) -> list[signal.Signals]:
-        """Return the signals that came within `timeout_s`; `wake` makes it return early."""
-        select.select([self.readable], [], [], timeout_s)
-        try:
-            return [signal.Signals(byte) for byte in self.readable.recv(64) if byte]
-        except BlockingIOError:
-            return []
+        """Return the signals that came within `timeout_s`; `wake` makes it return early. A lost lifeline is a TERM."""
+        lines = [] if self._lifeline is None else [self._lifeline]
+        readable, _, _ = select.select([self.readable, *lines], [], [], timeout_s)
+        found: list[signal.Signals] = []
+        if self._lifeline in readable:
+            self._lifeline = None
+            found.append(signal.SIGTERM)
+        with contextlib.suppress(BlockingIOError):
+            found += [signal.Signals(byte) for byte in self.readable.recv(64) if byte]
+        return found
+
+    def tell_ready(self) -> None:
+        """Tell whoever holds the other end of the lifeline that the node is up."""
+        if self._lifeline is not None:
+            with contextlib.suppress(OSError):  # it is gone: `wait` will see that
+                self._lifeline.send(b"ready\n")
 
     def wake(self) -> None:
         """Make `wait` return; from any thread."""
@@ -155,6 +172,17 @@ class _Signals:
             self._writable.send(b"\0")
         except BlockingIOError:
             return
+
+
+def _open_lifeline(fd: int) -> socket.socket:
+    try:
+        lifeline = socket.socket(fileno=fd)
+    except OSError as error:
+        raise ConfigError(
+            f"expected --lifeline to be the descriptor of a socket, got {fd}: {error.strerror}"
+        ) from error
+    lifeline.set_inheritable(False)
+    return lifeline
 
 
 def _serve(running: Node, settings: Settings, signals: _Signals) -> int:

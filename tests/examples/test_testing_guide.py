@@ -41,3 +41,11 @@ def test_the_eager_tests_of_the_guide_pass_and_leave_nothing(tmp_path):
     done = run(tmp_path, "-m", "pytest", "-q", "-p", "no:cacheprovider")
     assert "3 passed" in done.stdout, done.stdout
     assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.slow
+def test_the_program_with_a_node_runs_and_ends(tmp_path):
+    (tmp_path / "shop.py").write_text(BLOCKS[2])
+    done = run(tmp_path, "shop.py")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("5\nactorq node\n"), done.stdout

@@ -5,7 +5,8 @@ import textwrap
 
 import pytest
 
-from actorq.app import App, find_module_name, load_app
+from actorq.app import App, load_app
+from actorq.client.loading import find_module_name
 from actorq.errors import ConfigError
 
 
