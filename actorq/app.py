@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Concatenate, Literal, ParamSpec, Protocol, Unpack
 
+    from actorq.client.dead_letters import DeadLetters
     from actorq.embedded import Node
     from actorq.results import EagerResult
     from actorq.tasks.options import TaskOptions
@@ -297,6 +298,16 @@ class App:
             BrokerUnavailable: no answer within `timeout` seconds, or the broker went. ActorqError: it can't, and says why.
         """
         return (self._session or self._open()).link.ask(command, dict(arguments or {}), timeout, repeat=repeat)
+
+    @property
+    def dead_letters(self) -> DeadLetters:
+        """The tasks of this home that were given up because they ended their process too often."""
+        from actorq.client.dead_letters import DeadLetters  # noqa: PLC0415  2 ms, and only for whoever looks at them
+
+        def let_go(task_id: str) -> None:
+            (self._session or self._open()).let_go(task_id)
+
+        return DeadLetters(self.ask, let_go)
 
     def use_home(self, home: Home) -> None:
         """Keep everything in another home from now on; where a task runs, that is its node's.

@@ -169,6 +169,10 @@ class Session:
         self.inbox.take(key)
         self.link.ask("forget", {"ids": [self.find_id(key)]}, timeout_s, repeat=True)
 
+    def let_go(self, task_id: str) -> None:
+        """Drop a result that has come and that nobody has taken yet; whoever asks next gets it from the broker."""
+        self.inbox.take(self.find_key(task_id))
+
     def close(self, timeout_s: float, successor: Callable[[], Session]) -> None:
         """Ship what is there within `timeout_s` and leave the rest in the outbox."""
         self.successor = successor

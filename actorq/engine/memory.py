@@ -352,6 +352,9 @@ class MemoryEngine:
         letters = sorted(self._state.dead.values(), key=lambda letter: (-letter.died_at, -letter.key))
         return letters[offset : offset + limit]
 
+    def load_dead(self, keys: Iterable[int]) -> list[DeadTask]:
+        return [self._state.dead[key] for key in dict.fromkeys(keys) if key in self._state.dead]
+
     def requeue_dead(self, keys: Iterable[int]) -> list[int]:
         found = [key for key in dict.fromkeys(keys) if key in self._state.dead]
         if found:

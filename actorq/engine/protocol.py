@@ -210,6 +210,10 @@ class Engine(Protocol):
         """Return dead letters, the latest first."""
         ...
 
+    def load_dead(self, keys: Iterable[int]) -> list[DeadTask]:
+        """Return these dead letters in the order of `keys`, without those that aren't there."""
+        ...
+
     def requeue_dead(self, keys: Iterable[int]) -> list[int]:
         """Make dead letters tasks again, at the back of their lanes, with no deliveries and without their results.
 

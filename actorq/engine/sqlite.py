@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from heapq import heappop
 from math import isnan
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from actorq.clock import SYSTEM_CLOCK
 from actorq.engine.faults import decode_result, find_faults
@@ -332,12 +332,16 @@ class SqliteEngine:
 
     def dead(self, limit: int, offset: int = 0) -> list[DeadTask]:
         sql = "SELECT * FROM dead ORDER BY died_at DESC, key DESC LIMIT ? OFFSET ?"
-        return [
-            DeadTask(key, self._outbox_id(key), deliveries, cause, traceback, died_at, decode_message(message, key))
-            for key, died_at, deliveries, cause, traceback, message in self._store.connection.execute(
-                sql, (limit, offset)
-            ).fetchall()
-        ]
+        return [self._dead(row) for row in self._store.connection.execute(sql, (limit, offset)).fetchall()]
+
+    def load_dead(self, keys: Iterable[int]) -> list[DeadTask]:
+        wanted = list(dict.fromkeys(keys))
+        rows = {row[0]: row for row in select_keys(self._store.connection, "* FROM dead", wanted)}
+        return [self._dead(rows[key]) for key in wanted if key in rows]
+
+    def _dead(self, row: tuple[Any, ...]) -> DeadTask:
+        key, died_at, deliveries, cause, traceback, message = row
+        return DeadTask(key, self._outbox_id(key), deliveries, cause, traceback, died_at, decode_message(message, key))
 
     def requeue_dead(self, keys: Iterable[int]) -> list[int]:
         found = self._select_dead(keys)

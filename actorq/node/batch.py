@@ -105,7 +105,8 @@ class Batch:
         key = delivery.key
         if self.fresh.pop(key, None) is not None:
             self.puts.append(NewTask(key, delivery.message, delivery.token, delivery.deliveries))
-        self.changed.pop(key, None)
+        else:  # the letter takes from the task how often it was delivered: the last time counts, too
+            self.change(Change(key, delivery.token, delivery.deliveries, keep_lease=True))
         self.dead.append(DeadLetter(key, delivery.token, cause, traceback, record.finished_at, record))
         self.results.append(record)
 

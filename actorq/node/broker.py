@@ -289,8 +289,8 @@ class Broker(Actor):
         self._registrations.look_up(message.outbox_id, take)
 
     def on_woken(self, message: Woken) -> None:
-        """Tasks became due."""
-        self.ledger.lanes.woken(message.queues)
+        """Tasks became due, or are tasks again."""
+        self.ledger.woken(message.queues, revived=message.revived)
 
     def on_leased(self, message: Leased) -> None:
         """Tasks came back from the store."""

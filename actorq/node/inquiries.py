@@ -12,7 +12,8 @@ from actorq.log import get_logger
 from actorq.messages import wire
 from actorq.messages.ids import NUMBER_BITS, make_key, parse_task_id
 from actorq.messages.states import UNKNOWN
-from actorq.node.messages import Fetch, Fetched, LookedUp, LookUp, NodeAnswer, Request
+from actorq.node.dead_letters import read_question
+from actorq.node.messages import AskDead, Fetch, Fetched, LookedUp, LookUp, NodeAnswer, Request
 from actorq.node.peers import NodePeer
 from actorq.node.questions import describe_record, describe_slot, describe_stored, describe_task
 from actorq.node.subscriptions import Subscriptions, split_results
@@ -81,6 +82,9 @@ class Inquiries:
                 self._tell_states(peer, ask)
             elif ask.command == "forget":
                 self._forget(peer, ask)
+            elif ask.command == "dead":
+                question = read_question(ask.arguments)
+                self._store.tell(AskDead(question, ask.request, peer.routing_id, self._me))
             else:
                 self._control.tell(Request(peer.routing_id, ask.request, ask.command, ask.arguments))
         except (KeyError, TypeError, ValueError) as error:

@@ -109,6 +109,14 @@ class Ledger:
             self.unfinished += taken - before
             outbox.taken = batch.taken[outbox.no] = taken
 
+    def woken(self, queues: dict[str, int], *, revived: bool = False) -> None:
+        """Remember that tasks became ready in the store; `revived`: they had ended, and are unfinished again."""
+        self.lanes.woken(queues)
+        if revived:
+            count = sum(queues.values())
+            self.accepted += count
+            self.unfinished += count
+
     def _take_legacy(self, delivery: Delivery, now: float) -> bool:
         """Marry a task that was sent again to what an earlier hub's slot has done with it; False: nothing."""
         key = delivery.key

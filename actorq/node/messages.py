@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from actorq.messages.task import ResultRecord, TaskMessage
     from actorq.messages.wire import Answer, Ask
     from actorq.node.batch import Sealed
+    from actorq.node.dead_letters import DeadQuestion
 
 __all__ = [
+    "AskDead",
     "BeginEpoch",
     "Commit",
     "CommitRefused",
@@ -169,6 +171,15 @@ class LookedUp(msgspec.Struct, frozen=True):
     found: dict[str, Found]
 
 
+class AskDead(msgspec.Struct, frozen=True):
+    """A checked question about dead letters; answered with `Reply` for `peer`, after `Woken` where tasks are back."""
+
+    question: DeadQuestion
+    request: int
+    peer: bytes
+    reply_to: ActorRef[Any]
+
+
 class TasksDue(msgspec.Struct, frozen=True):
     """The store holds tasks for a later time; the first is due at `next_due_at` (Unix seconds)."""
 
@@ -176,9 +187,10 @@ class TasksDue(msgspec.Struct, frozen=True):
 
 
 class Woken(msgspec.Struct, frozen=True):
-    """Tasks became due: how many in each queue."""
+    """Tasks became ready in the store, how many in each queue: they were due; or they were dead letters (`revived`)."""
 
     queues: dict[str, int]
+    revived: bool = False
 
 
 # -- around the broker -------------------------------------------------------------------------------------------------

@@ -13,9 +13,10 @@ from actorq.actors import IGNORE, Actor, Refusal
 from actorq.engine.sqlite import SqliteEngine
 from actorq.errors import StoreFull
 from actorq.log import get_logger
-from actorq.messages.ids import make_key, parse_task_id
 from actorq.node.batch import without_new_tasks
+from actorq.node.dead_letters import answer_question, find_key
 from actorq.node.messages import (
+    AskDead,
     BeginEpoch,
     Commit,
     CommitRefused,
@@ -31,7 +32,9 @@ from actorq.node.messages import (
     Register,
     Registered,
     RegisterRefused,
+    Reply,
     TasksDue,
+    Woken,
 )
 
 if TYPE_CHECKING:
@@ -130,15 +133,18 @@ class Store(Actor):
         message.reply_to.tell(LookedUp(message.context, {task_id: self._find(task_id) for task_id in message.ids}))
 
     def _find(self, task_id: str) -> Found:
-        parsed = parse_task_id(task_id)
-        key = self.engine.find_alias(task_id)
-        if key is None and parsed is not None:
-            outbox = self.engine.find_outbox(parsed[0])
-            key = make_key(outbox[0], parsed[1]) if outbox is not None else None
+        key = find_key(self.engine, task_id)
         if key is None:
             return Found()
         records, tasks = self.engine.results([key]), self.engine.load([key])
         return Found(key if records or tasks else None, next(iter(records), None), next(iter(tasks), None))
+
+    def on_ask_dead(self, message: AskDead) -> None:
+        """List, requeue or purge dead letters. The broker hears of tasks that are back before their asker does."""
+        answer, revived = answer_question(self.engine, message.question, message.request)
+        if revived:
+            message.reply_to.tell(Woken(revived, revived=True))
+        message.reply_to.tell(Reply(message.peer, answer))
 
     def describe(self) -> dict[str, object]:
         """Return what the tree shows."""

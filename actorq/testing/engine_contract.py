@@ -682,6 +682,8 @@ class EngineContract:
         )
         assert newest.message == second.message
         assert engine.dead(1, 1) == [oldest]
+        assert engine.load_dead([first.key, 99, second.key, first.key]) == [oldest, newest]
+        assert engine.load_dead([]) == []
         assert engine.stats().dead == 2
 
     def test_a_requeued_dead_letter_starts_afresh_at_the_back(self, engine: Engine) -> None:

@@ -205,6 +205,7 @@ class EnginesAgree(RuleBasedStateMachine):
     def dead_letters(self, keys: list[int], everything: bool) -> None:
         if everything:
             self.both("requeue_dead", [letter.key for letter in self.slow.dead(2)])
+        self.both("load_dead", keys)
         self.both("purge_dead", keys)
 
     @rule(queue=QUEUES, act=st.sampled_from(["purge", "pause", "resume", "resume"]))

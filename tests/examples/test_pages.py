@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 import pytest
 
-from actorq.cli.main import cli
+from actorq.cli.main import cli, run
 from tests.nodes import NodeProcess
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -85,6 +85,28 @@ class Transcript:
         runner.run(test, out=said.append, clear_globs=False)
         self.names = test.globs
         assert runner.failures == 0, "".join(said)
+
+
+@pytest.mark.slow
+def test_the_page_about_dead_letters_happens_as_it_is_told(tmp_path, monkeypatch, capsys):
+    page = DOCS / "guides" / "dead-letters.md"
+    (tmp_path / "tasks.py").write_text(blocks(page, "python")[0])
+    home = tmp_path / "home"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("ACTORQ_HOME", str(home))
+    told = Transcript(page)
+    with NodeProcess("tasks", home, tmp_path):
+        try:
+            told.play()  # it dies
+            assert run(["dead", "ls"]) == 0
+            columns = blocks(page, "console")[0].splitlines()[1]
+            assert capsys.readouterr().out.splitlines()[0].split() == columns.split()
+            assert run(["dead", "show", "cat"]) == 0
+            while told.rest:
+                told.play()
+        finally:
+            sys.modules.pop("tasks").app.close()
 
 
 @pytest.mark.slow

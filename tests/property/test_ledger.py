@@ -184,8 +184,31 @@ def test_a_task_that_kills_its_slot_is_a_dead_letter_after_its_deliveries() -> N
         hub.commit()
     assert ends == [False, False, True]
     (dead,) = hub.engine.dead(10, 0)
-    assert (dead.cause, dead.traceback) == ("SIGSEGV", "trace")
+    assert (dead.cause, dead.traceback, dead.deliveries) == ("SIGSEGV", "trace", 3), "the last time counts, too"
     assert hub.engine.results([make_key(no, 1)])[0].state == _FAILURE
+
+
+def test_a_requeued_dead_letter_is_unfinished_again_and_comes_behind_what_waits() -> None:
+    hub = Hub(random.Random(1))
+    no, taken = hub.engine.register_outbox(1)
+    desk = hub.ledger.open_outbox(1, no, taken)
+    hub.ledger.take(desk, [TaskMessage(1, "poison", b"", max_deliveries=1), TaskMessage(2, "t", b"")], NOW)
+    slot = SlotDesk("s")
+    (delivery,) = hub.ledger.draw(slot, 1, NOW)
+    assert hub.ledger.fail_delivery(slot, delivery.key, "SIGSEGV", "", NOW)
+    hub.commit()
+    assert hub.ledger.unfinished == 1
+    assert hub.engine.requeue_dead([delivery.key]) == [delivery.key]
+    hub.ledger.woken({"default": 1}, revived=True)
+    assert hub.ledger.unfinished == 2
+    hub.refill()
+    back = hub.ledger.draw(slot, 5, NOW)
+    assert [each.message.number for each in back] == [2, 1]
+    assert back[1].deliveries == 0
+    assert back[1].token > delivery.token
+    hub.ledger.settle(slot, 0, [Report(each.key, each.token, _SUCCESS) for each in back], NOW)
+    hub.commit()
+    assert (hub.ledger.unfinished, hub.ledger.accepted - hub.ledger.finished) == (0, 0)
 
 
 def test_a_task_sent_and_ended_between_two_commits_is_written_once() -> None:
