@@ -48,6 +48,7 @@ from actorq.version import __version__
 if TYPE_CHECKING:
     from actorq.actors import Actor, ActorRef, NameRef, Outcome, Refusal, Reply, System
     from actorq.embedded import Node
+    from actorq.result_set import ResultSet
     from actorq.supervisor import Backoff, ChildSpec, Component, DynamicSupervisor, SpecError, Supervisor
 
 __all__ = [
@@ -84,6 +85,7 @@ __all__ = [
     "RemoteError",
     "Reply",
     "Request",
+    "ResultSet",
     "ResultTimeout",
     "ResultUnknown",
     "Retry",
@@ -108,6 +110,7 @@ __all__ = [
 _ROOMS: Final = {
     "actorq.embedded": frozenset(["Node"]),
     "actorq.actors": frozenset(["Actor", "ActorRef", "NameRef", "Outcome", "Refusal", "Reply", "System"]),
+    "actorq.result_set": frozenset(["ResultSet"]),
     "actorq.supervisor": frozenset(
         ["Backoff", "ChildSpec", "Component", "DynamicSupervisor", "SpecError", "Supervisor"]
     ),

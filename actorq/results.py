@@ -5,26 +5,30 @@ Invariant: asking twice gives the same answer; the record of a terminal state is
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar, cast
 
 import msgspec
 
+from actorq.client.inbox import Waiter
 from actorq.codec import decode_failure, decode_result
-from actorq.errors import Reject, RemoteError, TaskRevoked, WouldBlock
-from actorq.messages.states import FAILURE, NAMES, NUMBERS, READY_STATES, REJECTED, REVOKED, SUCCESS
+from actorq.endings import call_back, rebuild_failure, refuse_in_slot, would_block
+from actorq.errors import ResultUnknown
+from actorq.messages.states import FAILURE, NAMES, NUMBERS, READY_STATES, SUCCESS, UNKNOWN
 from actorq.tasks.request import current
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
+    from actorq.client.inbox import Arrivals
     from actorq.client.session import Session  # noqa: TC004  no result is ever encoded, so nobody looks its types up
+    from actorq.errors import ResultTimeout
     from actorq.messages.task import ResultRecord  # noqa: TC004
-    from actorq.tasks.request import Request
 
 __all__ = ["AsyncResult", "EagerResult"]
 
 R = TypeVar("R")
 _SUCCESS: Final = NUMBERS[SUCCESS]
+_UNKNOWN: Final = NUMBERS[UNKNOWN]
 CONFIRM_S: Final = 5.0
 
 
@@ -58,7 +62,8 @@ class AsyncResult(msgspec.Struct, Generic[R], eq=False, gc=False):
     ) -> R:
         """Wait for the end of the task and return its value, or raise what it raised.
 
-        `propagate=False` returns the exception instead. `callback(id, value)` is called before it returns.
+        `propagate=False` returns the exception instead. `callback(id, value)` is called before it returns. `interval` is
+        there for callers of Celery: results are pushed, nobody polls.
 
         Raises:
             ResultTimeout: it isn't finished within `timeout` seconds; the message says what is known.
@@ -68,9 +73,7 @@ class AsyncResult(msgspec.Struct, Generic[R], eq=False, gc=False):
         record = self._record
         if record is None:
             if disable_sync_subtasks:
-                request = current.get()
-                if request is not None and request.in_slot:
-                    raise _would_block(request)
+                refuse_in_slot("get")
             session = self._session
             if session.successor is not None:
                 session = self._get_session()
@@ -130,6 +133,8 @@ class AsyncResult(msgspec.Struct, Generic[R], eq=False, gc=False):
             return None
         return self.get(propagate=False)
 
+    info = result
+
     @property
     def traceback(self) -> str | None:
         """The text of the traceback where the task failed, else None."""
@@ -145,7 +150,83 @@ class AsyncResult(msgspec.Struct, Generic[R], eq=False, gc=False):
     def forget(self) -> None:
         """Drop the result here and in the store."""
         self._record = None
-        self._get_session().forget(self._key)
+        self._get_session().forget([self._key])
+
+    def then(
+        self, callback: Callable[[Self], object], on_error: Callable[[BaseException], object] | None = None
+    ) -> Self:
+        """Have `callback(result)` called when the task has ended, in whatever way: at once where that is known here.
+
+        With `on_error`, `callback` is for success only: `on_error(exception)` is called with what the task raised, or
+        with what `callback` raised. Later calls come one after the other in a thread of their own, which may wait for
+        other results; what they raise is logged. A process that ends, or closes its application, calls nobody.
+        """
+
+        def settle(record: ResultRecord) -> None:
+            if record.state != _UNKNOWN:
+                self._record = record
+            call_back(self, self._raise_failure, callback, on_error)
+
+        record = self._look()
+        if record is None:
+            session = self._get_session()
+            call = session.callbacks.expect(self.id, settle)
+            found = session.enlist(self._key, call)
+            if isinstance(found, Waiter):
+                return self
+            session.callbacks.withdraw()
+            record = found
+        settle(record)
+        return self
+
+    def _raise_failure(self) -> None:
+        if self._record is None:
+            raise ResultUnknown(self.id)
+        if self._record.state != _SUCCESS:
+            self.get()
+
+    # -- for actorq.result_set, which waits for many ------------------------------------------------------------------
+
+    def _wait_in(self, arrivals: Arrivals) -> Waiter | None:
+        """Have a waiter put into `arrivals` when the task has ended; None where it has."""
+        if self._look() is not None:
+            return None
+        found = self._get_session().enlist(self._key, arrivals)
+        if isinstance(found, Waiter):
+            return found
+        self._record = found
+        return None
+
+    def _accept(self, waiter: Waiter) -> None:
+        """Keep what a waiter of `_wait_in` has got.
+
+        Raises:
+            ResultUnknown: there is no such task.
+        """
+        assert waiter.record is not None
+        if waiter.record.state == _UNKNOWN:
+            raise ResultUnknown(self.id)
+        self._record = waiter.record
+
+    def _give_up(self, waiter: Waiter) -> None:
+        """Nobody waits any more."""
+        self._session.inbox.withdraw(waiter)
+
+    def _make_timeout(self, timeout_s: float, among: str) -> ResultTimeout:
+        """Return the error for a wait for many that was too long; `among` says of how many this is one."""
+        return self._get_session().make_timeout(self._key, timeout_s, among)
+
+    def _has_come(self) -> bool:
+        """Return whether the result is here, so that nobody has to be asked."""
+        return self._look() is not None
+
+    def _locate(self) -> tuple[Session, int | str]:
+        """Return whom to ask about the task, and by which key."""
+        return self._get_session(), self._key
+
+    def _drop(self) -> None:
+        """Keep nothing of the result here."""
+        self._record = None
 
     def _get_session(self) -> Session:
         """Return the session to ask. After a fork, or a close of the application, the task is one of another's."""
@@ -208,6 +289,11 @@ class EagerResult(Generic[R]):
         """The same as `state`."""
         return self.state
 
+    @property
+    def info(self) -> R | BaseException | None:
+        """The same as `result`."""
+        return self.result
+
     def get(
         self,
         timeout: float | None = None,
@@ -224,7 +310,7 @@ class EagerResult(Generic[R]):
         """
         request = current.get()
         if request is not None and self._was_sent and disable_sync_subtasks and (request.is_eager or request.in_slot):
-            raise _would_block(request)
+            raise would_block(request, "get")
         value = self._end(propagate=propagate)
         if callback is not None:
             callback(self.id, value)
@@ -234,6 +320,13 @@ class EagerResult(Generic[R]):
         if self.state != SUCCESS and propagate and isinstance(self.result, BaseException):
             raise self.result
         return cast("R", self.result)
+
+    def then(
+        self, callback: Callable[[Self], object], on_error: Callable[[BaseException], object] | None = None
+    ) -> Self:
+        """Call `callback(self)`; with `on_error`, that one where the task, or `callback`, has raised."""
+        call_back(self, lambda: self._end(propagate=True), callback, on_error)
+        return self
 
     def ready(self) -> bool:
         """Return True: it has run."""
@@ -269,23 +362,3 @@ class EagerResult(Generic[R]):
 
     def __repr__(self) -> str:
         return f"<EagerResult {self.id} {self.state}>"
-
-
-def rebuild_failure(record: ResultRecord) -> tuple[BaseException, str]:
-    """Return `(exception, traceback_text)` of a record that isn't a success."""
-    if record.payload:
-        return decode_failure(record.payload)
-    state = NAMES[record.state]
-    if state == REVOKED:
-        return TaskRevoked("the task was cancelled, or expired before it could start"), ""
-    if state == REJECTED:
-        return Reject(), ""
-    return RemoteError("unknown", f"the task ended as {state}; what it raised was not kept (ignore_result)"), ""
-
-
-def _would_block(request: Request) -> WouldBlock:
-    return WouldBlock(
-        "expected get() to be called outside of tasks, got it inside task "
-        f"{request.task}: its slot would wait and do nothing; use await in a coroutine task, "
-        "or get(disable_sync_subtasks=False)"
-    )

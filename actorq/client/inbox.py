@@ -19,10 +19,17 @@ from actorq.client.coverage import AHEAD, Coverage
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Collection, Iterable
+    from typing import Protocol
 
     from actorq.messages.task import ResultRecord
 
-__all__ = ["Inbox", "Waiter"]
+    class Arrivals(Protocol):
+        """Where waiters go whose result has come. `put` is called in the link's thread and returns at once."""
+
+        def put(self, waiter: Waiter, /) -> None: ...
+
+
+__all__ = ["Arrivals", "Inbox", "Waiter"]
 
 MAX_RESULTS: Final = 65_536
 MAX_BYTES: Final = 64 << 20
@@ -31,16 +38,18 @@ EVICT: Final = 4_096  # thrown away at a time at most
 
 
 class Waiter:
-    """Somebody who waits for one result: a thread on a lock, or a coroutine on a future of its loop."""
+    """Somebody who waits for one result: a thread on a lock, a coroutine on a future of its loop, or `arrivals` for many."""
 
-    __slots__ = ("asked_at", "future", "key", "lock", "loop", "record")
+    __slots__ = ("arrivals", "asked_at", "future", "key", "lock", "loop", "record")
 
-    def __init__(self, key: int | str, loop: asyncio.AbstractEventLoop | None = None) -> None:
-        self.key, self.loop = key, loop
+    def __init__(
+        self, key: int | str, loop: asyncio.AbstractEventLoop | None = None, arrivals: Arrivals | None = None
+    ) -> None:
+        self.key, self.loop, self.arrivals = key, loop, arrivals
         self.asked_at = time.monotonic()
         self.record: ResultRecord | None = None
         self.future: asyncio.Future[None] | None = loop.create_future() if loop else None
-        self.lock: Any = None if loop else threading.Lock()
+        self.lock: Any = None if loop or arrivals is not None else threading.Lock()
         if self.lock is not None:
             self.lock.acquire()
 
@@ -69,13 +78,15 @@ class Inbox:
             self._extend()
         return record
 
-    def enlist(self, key: int | str, loop: asyncio.AbstractEventLoop | None = None) -> Waiter | ResultRecord:
+    def enlist(
+        self, key: int | str, loop: asyncio.AbstractEventLoop | None = None, arrivals: Arrivals | None = None
+    ) -> Waiter | ResultRecord:
         """Return the result, or somebody who waits for it; make sure that the broker was asked."""
         with self._lock:
             record = self.results.pop(key, None)
             if record is not None:
                 return record
-            waiter = Waiter(key, loop)
+            waiter = Waiter(key, loop, arrivals)
             self._waiters.setdefault(key, []).append(waiter)
             must_ask = self._ask_for(key)
         if must_ask:
@@ -196,10 +207,12 @@ class Inbox:
 
 
 def _release(waiters: list[Waiter]) -> None:
-    """Let those who waited go on: each thread by its lock, all coroutines of a loop with one call."""
+    """Let those who waited go on: each thread by its lock or its arrivals, all coroutines of a loop with one call."""
     loops: dict[asyncio.AbstractEventLoop, list[Waiter]] = {}
     for waiter in waiters:
-        if waiter.loop is None:
+        if waiter.arrivals is not None:
+            waiter.arrivals.put(waiter)
+        elif waiter.loop is None:
             waiter.lock.release()
         else:
             loops.setdefault(waiter.loop, []).append(waiter)

@@ -28,9 +28,12 @@ def ask_about(keys: Sequence[int | str], outbox: Outbox, inbox: Inbox, questions
     Our own that aren't confirmed are left out: the broker can't know them yet. So is what lies in another outbox of
     this home: it was accepted, only not by the broker.
     """
-    asked = [key for key in keys if isinstance(key, str) or key <= outbox.confirmed][:MOST]
-    if not asked:
-        return
+    asked = [key for key in keys if isinstance(key, str) or key <= outbox.confirmed]
+    for start in range(0, len(asked), MOST):
+        _ask_about_part(asked[start : start + MOST], outbox, inbox, questions)
+
+
+def _ask_about_part(asked: Sequence[int | str], outbox: Outbox, inbox: Inbox, questions: Questions) -> None:
     by_id = {key if isinstance(key, str) else format_task_id(outbox.outbox_id, key): key for key in asked}
 
     def end_unknown(answer: Answer) -> None:

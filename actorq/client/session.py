@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from actorq.client.callbacks import Callbacks
 from actorq.client.inbox import Inbox, Waiter
 from actorq.client.link import Link
 from actorq.client.outbox import Outbox, holds
@@ -18,8 +19,9 @@ from actorq.messages.states import NUMBERS, PENDING, UNKNOWN
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from actorq.client.inbox import Arrivals
     from actorq.config import Settings
     from actorq.messages.task import ResultRecord
     from actorq.transport.paths import Home
@@ -28,6 +30,7 @@ __all__ = ["Session"]
 
 STATE_S: Final = 5.0  # how long a question for a state may take: longer than a hub's hand-over
 LAST_WORD_S: Final = 0.25  # how long a timed-out get() may take on top, to say what is known
+IDS: Final = 1_000  # task ids in one question
 _UNKNOWN: Final = NUMBERS[UNKNOWN]
 
 
@@ -39,6 +42,7 @@ class Session:
         self.outbox = Outbox(home, wake=self._wake, max_tasks=conf.outbox_max_tasks, max_bytes=conf.outbox_max_bytes)
         self.inbox = Inbox(self._hurry, lambda: self.outbox.last)
         self.link = Link(home, self.outbox, self.inbox, command)
+        self.callbacks = Callbacks()
         self.outbox_id = self.outbox.outbox_id
         self.successor: Callable[[], Session] | None = None  # set once this one is over
 
@@ -77,7 +81,7 @@ class Session:
             self.inbox.withdraw(found)
         if found.record is None:
             assert timeout_s is not None
-            raise ResultTimeout(self.find_id(key), timeout_s, self._tell_known(key, timeout_s))
+            raise self.make_timeout(key, timeout_s)
         return self._known(key, found.record)
 
     async def wait_async(self, key: int | str, loop: asyncio.AbstractEventLoop) -> ResultRecord:
@@ -98,6 +102,17 @@ class Session:
         assert found.record is not None
         return self._known(key, found.record)
 
+    def enlist(self, key: int | str, arrivals: Arrivals) -> Waiter | ResultRecord:
+        """Return the result, or somebody who is put into `arrivals` when it is there; `withdraw` whom you don't want."""
+        found = self.inbox.take(key) or self.inbox.enlist(key, arrivals=arrivals)
+        if isinstance(found, Waiter):
+            self.link.ensure()
+        return found
+
+    def make_timeout(self, key: int | str, timeout_s: float, among: str = "") -> ResultTimeout:
+        """Return the error for a wait that was too long; `among` says of how many it was one."""
+        return ResultTimeout(self.find_id(key), timeout_s, among + self._tell_known(key, timeout_s))
+
     def _known(self, key: int | str, record: ResultRecord) -> ResultRecord:
         if record.state == _UNKNOWN:
             raise ResultUnknown(self.find_id(key))
@@ -111,17 +126,37 @@ class Session:
         Raises:
             BrokerUnavailable: nobody answers, and the task isn't in an outbox of this home either.
         """
-        task_id = self.find_id(key)
-        if isinstance(key, int) and key > self.outbox.confirmed and not self.link.is_connected:
-            return {"state": PENDING}
+        return self.get_facts_of([key], timeout_s)[key]
+
+    def get_facts_of(self, keys: Sequence[int | str], timeout_s: float = STATE_S) -> dict[int | str, dict[str, Any]]:
+        """Return the same for many tasks, with one question for each `IDS` of them; `timeout_s` is for each question.
+
+        Raises:
+            BrokerUnavailable: nobody answers, and one of them isn't in an outbox of this home either.
+        """
+        known: dict[int | str, dict[str, Any]] = {}
+        if not self.link.is_connected:
+            confirmed = self.outbox.confirmed
+            known = {key: {"state": PENDING} for key in keys if isinstance(key, int) and key > confirmed}
+        asked = [key for key in keys if key not in known]
+        for start in range(0, len(asked), IDS):
+            known.update(self._ask_facts(asked[start : start + IDS], timeout_s))
+        return known
+
+    def _ask_facts(self, keys: Sequence[int | str], timeout_s: float) -> dict[int | str, dict[str, Any]]:
+        ids = [self.find_id(key) for key in keys]
         try:
-            answer = self.link.ask("task_state", {"ids": [task_id]}, timeout_s, repeat=True)
+            answer = self.link.ask("task_state", {"ids": ids}, timeout_s, repeat=True) or {}
         except BrokerUnavailable:
-            if self._is_accepted(key):
-                return {"state": PENDING}
-            raise
-        facts: dict[str, Any] = (answer or {}).get(task_id) or {"state": UNKNOWN}
-        return {**facts, "state": PENDING} if facts.get("state") == UNKNOWN and self._is_accepted(key) else facts
+            if not all(self._is_accepted(key) for key in keys):
+                raise
+            return {key: {"state": PENDING} for key in keys}
+        known: dict[int | str, dict[str, Any]] = {}
+        for key, task_id in zip(keys, ids, strict=True):
+            facts = answer.get(task_id) or {"state": UNKNOWN}
+            is_on_its_way = facts.get("state") == UNKNOWN and self._is_accepted(key)
+            known[key] = {**facts, "state": PENDING} if is_on_its_way else facts
+        return known
 
     def _is_accepted(self, key: int | str) -> bool:
         """Return whether the task waits in an outbox of this home."""
@@ -160,14 +195,17 @@ class Session:
         if ((answer or {}).get(key) or {}).get("state", UNKNOWN) == UNKNOWN:
             raise ResultUnknown(key)
 
-    def forget(self, key: int | str, timeout_s: float = STATE_S) -> None:
-        """Have the broker drop the result.
+    def forget(self, keys: Sequence[int | str], timeout_s: float = STATE_S) -> None:
+        """Have the broker drop results, with one question for each `IDS` of them.
 
         Raises:
             BrokerUnavailable: nobody answered.
         """
-        self.inbox.take(key)
-        self.link.ask("forget", {"ids": [self.find_id(key)]}, timeout_s, repeat=True)
+        for start in range(0, len(keys), IDS):
+            part = keys[start : start + IDS]
+            for key in part:
+                self.inbox.take(key)
+            self.link.ask("forget", {"ids": [self.find_id(key) for key in part]}, timeout_s, repeat=True)
 
     def let_go(self, task_id: str) -> None:
         """Drop a result that has come and that nobody has taken yet; whoever asks next gets it from the broker."""
@@ -176,6 +214,7 @@ class Session:
     def close(self, timeout_s: float, successor: Callable[[], Session]) -> None:
         """Ship what is there within `timeout_s` and leave the rest in the outbox."""
         self.successor = successor
+        self.callbacks.close()
         self.link.stop(timeout_s)
         self.outbox.close()
 

@@ -130,3 +130,20 @@ def test_the_tutorial_happens_as_it_is_told(tmp_path, monkeypatch):
     finally:
         node.kill()
         sys.modules.pop("tasks").app.close()
+
+
+@pytest.mark.slow
+def test_the_guide_to_results_happens_as_it_is_told(tmp_path, monkeypatch):
+    page = DOCS / "guides" / "results.md"
+    (tmp_path / "tasks.py").write_text(next(text for text in blocks(page, "python") if "@app.task" in text))
+    home = tmp_path / "home"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("ACTORQ_HOME", str(home))
+    told = Transcript(page)
+    with NodeProcess("tasks", home, tmp_path):
+        try:
+            while told.rest:
+                told.play()
+        finally:
+            sys.modules.pop("tasks").app.close()

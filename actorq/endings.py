@@ -1,0 +1,65 @@
+"""What results have in common when it comes to the end of a task: its error, who is told, and who may wait for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from actorq.codec import decode_failure
+from actorq.errors import Reject, RemoteError, TaskRevoked, WouldBlock
+from actorq.messages.states import NAMES, REJECTED, REVOKED
+from actorq.tasks.request import current
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actorq.messages.task import ResultRecord
+    from actorq.tasks.request import Request
+
+__all__ = ["call_back", "rebuild_failure", "refuse_in_slot", "would_block"]
+
+T = TypeVar("T")
+
+
+def call_back(
+    ended: T,
+    raise_failure: Callable[[], object],
+    callback: Callable[[T], object],
+    on_error: Callable[[BaseException], object] | None,
+) -> None:
+    """Call `callback(ended)`; where there is an `on_error`, that one with what `raise_failure` or the callback raises."""
+    if on_error is None:
+        callback(ended)
+        return
+    try:
+        raise_failure()
+        callback(ended)
+    except Exception as error:  # noqa: BLE001  whatever it is, it is handed on
+        on_error(error)
+
+
+def refuse_in_slot(what: str) -> None:
+    """Raise WouldBlock where a task runs in a slot: it would wait for other tasks, and they perhaps for its slot."""
+    request = current.get()
+    if request is not None and request.in_slot:
+        raise would_block(request, what)
+
+
+def rebuild_failure(record: ResultRecord) -> tuple[BaseException, str]:
+    """Return `(exception, traceback_text)` of a record that isn't a success."""
+    if record.payload:
+        return decode_failure(record.payload)
+    state = NAMES[record.state]
+    if state == REVOKED:
+        return TaskRevoked("the task was cancelled, or expired before it could start"), ""
+    if state == REJECTED:
+        return Reject(), ""
+    return RemoteError("unknown", f"the task ended as {state}; what it raised was not kept (ignore_result)"), ""
+
+
+def would_block(request: Request, what: str) -> WouldBlock:
+    """Return the error for a blocking wait inside the task of `request`."""
+    return WouldBlock(
+        f"expected {what}() to be called outside of tasks, got it inside task "
+        f"{request.task}: its slot would wait and do nothing; use await in a coroutine task, "
+        f"or {what}(disable_sync_subtasks=False)"
+    )
