@@ -23,7 +23,7 @@ from actorq.errors import ConfigError
 from actorq.messages.task import TaskMessage
 from actorq.plugins.collection import Plugins
 from actorq.plugins.hooks import Around
-from actorq.plugins.values import Sending
+from actorq.plugins.values import describe_call, read_call
 from actorq.results import CONFIRM_S, AsyncResult
 from actorq.tasks.request import current
 from actorq.tasks.routing import Routes
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from typing import Concatenate, Literal, ParamSpec, Protocol, Unpack
 
     from actorq.client.dead_letters import DeadLetters
+    from actorq.config import Settings
     from actorq.embedded import Node
     from actorq.results import EagerResult
     from actorq.tasks.options import TaskOptions
@@ -185,9 +186,9 @@ class App:
         hooks = self.plugins.hooks.sending
         if not hooks:
             return self._send(plan, args, kwargs, options)
-        call = _describe_call(plan, args, kwargs, options, is_eager=self.conf.task_always_eager)
+        call = describe_call(plan.message.task, args, kwargs, options, is_eager=self.conf.task_always_eager)
         with Around("sending", hooks, call):
-            result = call.result = self._send(plan, *_read_call(call))
+            result = call.result = self._send(plan, *read_call(call))
         return result
 
     def _send(
@@ -248,9 +249,9 @@ class App:
     ) -> EagerResult[Any]:
         """Run a task here: what `Task.apply` does."""
         plan, hooks = task.get_plan(), self.plugins.hooks
-        call = _describe_call(plan, args, kwargs, {}, is_eager=True)
+        call = describe_call(plan.message.task, args, kwargs, {}, is_eager=True)
         with Around("sending", hooks.sending, call):
-            args, kwargs, options = _read_call(call)
+            args, kwargs, options = read_call(call)
             if plan.check is not None:
                 plan.check(*args, **kwargs)
             message = TaskMessage(0, task.name, b"", retries=retries, headers=check_headers(options.get("headers")))
@@ -320,6 +321,11 @@ class App:
                 raise ConfigError(f"expected the home to be chosen before anything is sent, got {home.path} after that")
             self._home = home
 
+    def use_settings(self, conf: Settings) -> None:
+        """Go by other settings from now on; those of the outbox from the next one on, those of plugins not at all."""
+        self.conf, self.routes = conf, Routes(conf.task_routes)
+        self._forget_plans()
+
     def node(self, **options: Any) -> Node:
         """Return a node for this application as a context: it runs in a child process while the block does.
 
@@ -371,18 +377,6 @@ class App:
         self._lock = threading.Lock()
         if session is not None:
             session.abandon(self._open)
-
-
-def _describe_call(
-    plan: SendPlan, args: tuple[Any, ...], kwargs: dict[str, Any], options: Mapping[str, Any], *, is_eager: bool = False
-) -> Sending:
-    given = dict(options)
-    return Sending(plan.message.task, args, dict(kwargs), given, dict(given.pop("headers", None) or {}), is_eager)
-
-
-def _read_call(call: Sending) -> tuple[tuple[Any, ...], dict[str, Any], dict[str, Any]]:
-    """Return arguments and options as hooks have left them."""
-    return tuple(call.args), dict(call.kwargs), {**call.options, "headers": call.headers}
 
 
 _apps: Final[weakref.WeakSet[App]] = weakref.WeakSet()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from actorq.config import Settings  # noqa: TC004
     from actorq.tasks.request import Request  # noqa: TC004
 
-__all__ = ["NODE_PARTS", "AskComponent", "NodeCommand", "NodePart", "Running", "Sending"]
+__all__ = ["NODE_PARTS", "AskComponent", "NodeCommand", "NodePart", "Running", "Sending", "describe_call", "read_call"]
 
 NODE_PARTS: Final = ("home", "info", "lock", "node", "roster", "settings", "slots")
 
@@ -25,7 +25,7 @@ class Sending(msgspec.Struct):
     """One call of a task that is about to be sent.
 
     `options` are those of `apply_async`. `headers` (plain data under names) travel with the task and are
-    `Running.headers` where it runs. With `is_eager` it runs here (`apply`). `result` is None until it was sent.
+    `Running.headers` where it runs. With `is_eager` it runs here (`apply`, `task_always_eager`). `result` is None until it was sent.
     """
 
     task: str
@@ -82,3 +82,16 @@ class NodeCommand(msgspec.Struct, frozen=True):
     def tell(self, component: str, message: object) -> None:
         """Tell a component something."""
         self.system.ref(component).tell(message)
+
+
+def describe_call(
+    task: str, args: tuple[Any, ...], kwargs: dict[str, Any], options: Mapping[str, Any], *, is_eager: bool = False
+) -> Sending:
+    """Return a call as hooks are handed it."""
+    given = dict(options)
+    return Sending(task, args, dict(kwargs), given, dict(given.pop("headers", None) or {}), is_eager)
+
+
+def read_call(call: Sending) -> tuple[tuple[Any, ...], dict[str, Any], dict[str, Any]]:
+    """Return arguments and options as hooks have left them."""
+    return tuple(call.args), dict(call.kwargs), {**call.options, "headers": call.headers}

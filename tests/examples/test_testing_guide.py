@@ -49,3 +49,12 @@ def test_the_program_with_a_node_runs_and_ends(tmp_path):
     done = run(tmp_path, "shop.py")
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("5\nactorq node\n"), done.stdout
+
+
+@pytest.mark.slow
+def test_the_tests_with_fixtures_pass(tmp_path):
+    (tmp_path / "tasks.py").write_text(BLOCKS[3])
+    (tmp_path / "test_tasks.py").write_text(BLOCKS[4])
+    done = run(tmp_path, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "pytest_actorq", "--strict-markers")
+    assert "3 passed" in done.stdout, done.stdout
+    assert not (tmp_path / "home").exists()
