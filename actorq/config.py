@@ -41,6 +41,8 @@ class Settings:
     result_expires_s: float = 86_400.0
     concurrency: int | None = None  # slots of a node; None means one a processor, 0 a hub without slots
     pool: str = "process"
+    queues: tuple[str, ...] = ()  # from which a node's slots take tasks; none: from all
+    exclude_queues: tuple[str, ...] = ()
     drain_timeout_s: float = 30.0  # how long TERM lets running tasks finish
     outbox_max_tasks: int = 1_000_000
     outbox_max_bytes: int = 256 << 20
@@ -169,6 +171,8 @@ _CHECKS: Final[dict[str, Callable[[Any], Any]]] = {
     "result_expires_s": _number(0, whole=False),
     "concurrency": _or_none(_number(0, whole=True, high=1024)),
     "pool": _one_of(POOLS),
+    "queues": _names,
+    "exclude_queues": _names,
     "drain_timeout_s": _number(0, whole=False),
     "outbox_max_tasks": _number(1, whole=True),
     "outbox_max_bytes": _number(4096, whole=True),

@@ -20,6 +20,15 @@ __all__ = ["node"]
 LOG_LEVELS: Final = ("debug", "info", "warning", "error", "critical")
 
 
+def _read_names(_context: click.Context, _option: click.Parameter, value: str | None) -> list[str] | None:
+    if value is None:
+        return None
+    names = [name.strip() for name in value.split(",")]
+    if not all(names):
+        raise click.BadParameter(f"expected names of queues with commas between them, got {value!r}")
+    return names
+
+
 @click.command()
 @functools.partial(common_options, without=("timeout_s",))
 @click.option(
@@ -30,6 +39,16 @@ LOG_LEVELS: Final = ("debug", "info", "warning", "error", "critical")
     help="Slots, one process each; default: one a processor; 0: take tasks, run none.",
 )
 @click.option("-P", "--pool", type=click.Choice(POOLS), help="What a slot is; only processes for now.")
+@click.option(
+    "-Q",
+    "--queues",
+    callback=_read_names,
+    metavar="NAMES",
+    help="Take tasks of these queues only: a,b; default: of all.",
+)
+@click.option(
+    "-X", "--exclude-queues", callback=_read_names, metavar="NAMES", help="Take no tasks of these queues: a,b."
+)
 @click.option("-n", "--name", metavar="NAME", help="The node's name; default: node<pid>@<host>.")
 @click.option(
     "-l",

@@ -19,6 +19,7 @@ from actorq.cli.common import (
     with_errors,
 )
 from actorq.cli.spans import tell_ago
+from actorq.messages.queues import QueueChoice
 
 __all__ = ["health", "inspect", "report", "status"]
 
@@ -49,6 +50,7 @@ def _print_status(data: dict[str, Any]) -> None:
         click.echo(f"DEGRADED: {component} is {why}")
     if data["full"]:
         click.echo("the disk is FULL: new tasks are refused until there is room")
+    _print_choices(slots, data["queues"])
     if data["queues"]:
         click.echo("")
         print_table(("queue", "waiting"), sorted(data["queues"].items()))
@@ -60,6 +62,21 @@ def _print_status(data: dict[str, Any]) -> None:
             for each in slots
         ]
         print_table(("pid", "done", "held", "running", "node", "slot"), rows)
+
+
+def _print_choices(slots: list[dict[str, Any]], queues: dict[str, int]) -> None:
+    """Say which nodes take some queues only, and where tasks wait that nobody takes."""
+    choices = {each["node"] or "?": each["takes"] and QueueChoice(**each["takes"]) for each in slots}
+    for node, choice in sorted(choices.items()):
+        if choice:
+            click.echo(f"{node} takes {choice}")
+    unclaimed = [
+        name
+        for name, waiting in sorted(queues.items())
+        if waiting and choices and not any(choice is None or choice.takes(name) for choice in choices.values())
+    ]
+    if unclaimed:
+        click.echo(f"NO SLOT takes tasks of {', '.join(unclaimed)}")
 
 
 def _active(task: dict[str, Any] | None) -> str:

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
+from actorq.messages.queues import QueueChoice
 from actorq.messages.task import Delivery, Report, ResultRecord, TaskMessage
 
 __all__ = [
@@ -70,8 +71,8 @@ SLOT_DIED: Final = b"D"
 class Hello(msgspec.Struct, array_like=True):
     """First frame of every peer. `role` is "client", "slot" or "node".
 
-    A client gives its `outbox_id` (0: it only asks); a slot its `name` (that of its line file) and its node's `node`;
-    a node its name.
+    A client gives its `outbox_id` (0: it only asks); a slot its `name` (that of its line file), its node's `node` and
+    which queues it `takes` (None: all); a node its name.
     """
 
     protocol: int
@@ -80,6 +81,7 @@ class Hello(msgspec.Struct, array_like=True):
     outbox_id: int = 0
     name: str = ""
     node: str = ""
+    takes: QueueChoice | None = None
 
 
 class Welcome(msgspec.Struct, array_like=True):

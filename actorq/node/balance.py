@@ -24,12 +24,16 @@ RECALL_WAIT_S: Final = 0.003
 
 @dataclass(frozen=True, slots=True)
 class SlotLoad:
-    """One slot: how many deliveries it holds, how long it has been at the present one, whether it may get more."""
+    """One slot: how many deliveries it holds, how long it has been at the present one, whether it may get more.
+
+    `is_wanted`: an idle slot takes something of what it holds.
+    """
 
     name: str
     held: int
     running_s: float
     is_open: bool
+    is_wanted: bool = True
 
 
 def plan_recalls(loads: Iterable[SlotLoad], patience_s: float = PATIENCE_S) -> list[str]:
@@ -38,6 +42,8 @@ def plan_recalls(loads: Iterable[SlotLoad], patience_s: float = PATIENCE_S) -> l
     idle = sum(1 for slot in slots if slot.is_open and slot.held == 0)
     if not idle:
         return []
-    stuck = [slot for slot in slots if slot.is_open and slot.held > 1 and slot.running_s >= patience_s]
+    stuck = [
+        slot for slot in slots if slot.is_open and slot.is_wanted and slot.held > 1 and slot.running_s >= patience_s
+    ]
     stuck.sort(key=lambda slot: -slot.held)
     return [slot.name for slot in stuck]

@@ -6,16 +6,18 @@ a long task, too. Used from the broker's loop only.
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from actorq.actors.signals import Invoke
 from actorq.node.balance import PATIENCE_S, RECALL_WAIT_S, SlotLoad, plan_recalls
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from actorq.actors.timers import Timer, Timers
     from actorq.clock import Clock
+    from actorq.messages.queues import QueueChoice
     from actorq.node.ledger import Ledger
     from actorq.node.peers import SlotPeer
     from actorq.node.switchboard import Switchboard
@@ -53,12 +55,14 @@ class Balancer:
         """Take what slots finished before a long task and haven't sent; recall what waits there if somebody is idle."""
         self._timer = None
         loads = []
+        idle = [peer.desk.takes for peer in self._slots.values() if not peer.desk.closed and not peer.desk.held]
         for name, peer in self._slots.items():
             running_s = peer.line.running_s()
             if peer.desk.held and running_s >= PATIENCE_S:
                 self._ledger.settle_early(peer.desk, peer.line.unsettled_reports(), self._clock.now())
-            loads.append(SlotLoad(name, len(peer.desk.held), running_s, not peer.desk.closed))
-        if not self._ledger.waiting:
+            loads.append(SlotLoad(name, len(peer.desk.held), running_s, not peer.desk.closed, _is_wanted(peer, idle)))
+        # Where something waits that an idle slot takes, that is handed out first.
+        if idle and not any(map(self._ledger.lanes.count_waiting, idle)):
             for name in plan_recalls(loads):
                 self._recall(self._slots[name])
 
@@ -81,3 +85,13 @@ class Balancer:
             return
         self._ledger.hand_back(desk, keep={running[0]} if running else ())
         desk.closed = not self._switchboard.is_watched(peer)
+
+
+def _is_wanted(peer: SlotPeer, idle: Sequence[QueueChoice | None]) -> bool:
+    """Return whether one of the idle takes something of what this slot holds and doesn't run."""
+    if None in idle or not idle:
+        return True
+    choices = [takes for takes in idle if takes is not None]
+    waiting = islice(peer.desk.held.values(), 1, None)  # its first may be running
+    queues = {delivery.message.queue for delivery in waiting}
+    return any(takes.takes(queue) for queue in queues for takes in choices)

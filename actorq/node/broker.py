@@ -222,7 +222,7 @@ class Broker(Actor):
                 return
             desk = self.ledger.slots[hello.name] = SlotDesk(hello.name)
             peer = self._slots[hello.name] = SlotPeer(pid=hello.pid, desk=desk, line=line)
-        peer.pid, peer.desk.node, peer.desk.pid = hello.pid, hello.node, hello.pid
+        peer.pid, peer.desk.node, peer.desk.pid, peer.desk.takes = hello.pid, hello.node, hello.pid, hello.takes
         self.switchboard.connect(peer, routing_id)
         self._welcome(routing_id)
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from actorq.actors import IGNORE
 from actorq.errors import PluginError
+from actorq.messages.queues import choose_queues
 from actorq.node import protocols
 from actorq.node.broker import Broker
 from actorq.node.control import HUB_COMMANDS, NODE_COMMANDS, Control
@@ -223,7 +224,13 @@ def _plan_pool(parts: NodeParts) -> list[ChildSpec]:
         ChildSpec(
             "zygote",
             Zygote,
-            kwargs={"start": parts.start_zygote, "home": parts.home, "node": parts.node, "roster": parts.roster},
+            kwargs={
+                "start": parts.start_zygote,
+                "home": parts.home,
+                "node": parts.node,
+                "roster": parts.roster,
+                "takes": choose_queues(parts.settings.queues, parts.settings.exclude_queues),
+            },
             name="zygote",
             backoff=ZYGOTE_BACKOFF,
         ),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from actorq.node.credit import INITIAL_CREDIT
 
 if TYPE_CHECKING:
+    from actorq.messages.queues import QueueChoice
     from actorq.messages.task import Delivery
 
 __all__ = ["OutboxDesk", "SlotDesk"]
@@ -42,3 +43,4 @@ class SlotDesk:
     done: int = 0
     closed: bool = False  # gets nothing for now: being recalled, retiring, or dead
     retiring: bool = False
+    takes: QueueChoice | None = None  # which queues; None: all

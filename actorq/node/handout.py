@@ -1,4 +1,7 @@
-"""Who gets the tasks that wait: every slot that has room, the emptiest first, each its share."""
+"""Who gets the tasks that wait: every slot that has room, the emptiest first, each its share of what it takes.
+
+Among equally empty ones those that take only some queues go first, so that the others leave them theirs.
+"""
 
 from __future__ import annotations
 
@@ -24,10 +27,13 @@ def hand_out(ledger: Ledger, slots: Iterable[SlotPeer], send: Callable[[bytes, b
         if not peer.desk.closed and peer.routing_id and len(peer.desk.held) <= peer.desk.credit // 2
     ]
     # The emptiest first: an idle slot must not go without because a busy one was asked before it.
-    hungry.sort(key=lambda peer: len(peer.desk.held))
+    hungry.sort(key=lambda peer: 2 * len(peer.desk.held) + (peer.desk.takes is None))
     for place, peer in enumerate(hungry):
         desk = peer.desk
-        limit = min(desk.credit - len(desk.held), fair_share(ledger.waiting, len(hungry) - place))
+        waiting = ledger.waiting if desk.takes is None else ledger.lanes.count_waiting(desk.takes)
+        limit = min(desk.credit - len(desk.held), fair_share(waiting, len(hungry) - place))
+        if not limit:
+            continue
         drawn = ledger.draw(desk, limit, now)
         if drawn and not send(peer.routing_id, wire.TASKS, wire.Tasks(desk.settled, drawn)):
             ledger.undo(desk, drawn)  # gone, and the kernel hasn't said so yet

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from actorq.engine.protocol import StoredTask
+    from actorq.messages.queues import QueueChoice
 
 __all__ = ["Lane", "Lanes"]
 
@@ -104,15 +105,17 @@ class Lanes:
             self.waiting += 1
 
     def draw(
-        self, held: dict[int, Delivery], token: int, limit: int, now: float
+        self, held: dict[int, Delivery], token: int, limit: int, now: float, takes: QueueChoice | None = None
     ) -> tuple[list[Delivery], list[Delivery]]:
-        """Move up to `limit` tasks to `held` under `token`, by priority within a queue, queues in turn.
+        """Move up to `limit` tasks to `held` under `token`, by priority within a queue, queues in turn; only those it `takes`.
 
         Return those, and the ones that turned out to have expired.
         """
         drawn: list[Delivery] = []
         expired: list[Delivery] = []
         for queue in list(self._queues.values()):
+            if takes is not None and not takes.takes(queue.name):
+                continue
             for lane in queue.lanes:
                 window = lane.window
                 before = len(window)
@@ -132,6 +135,13 @@ class Lanes:
                 self._queues[queue.name] = self._queues.pop(queue.name)  # its turn is over: to the end
                 break
         return drawn, expired
+
+    def count_waiting(self, takes: QueueChoice | None) -> int:
+        """Return how many tasks in the windows are of queues that it takes."""
+        if takes is None:
+            return self.waiting
+        queues = (queue for name, queue in self._queues.items() if takes.takes(name))
+        return sum(len(lane.window) for queue in queues for lane in queue.lanes)
 
     # -- what is in the store ------------------------------------------------------------------------------------------
 

@@ -28,6 +28,7 @@ from actorq.app import load_app
 from actorq.config import Settings, load_settings
 from actorq.errors import ConfigError
 from actorq.log import get_logger
+from actorq.messages.queues import choose_queues
 from actorq.plugins.entry_points import scan_entry_points
 from actorq.plugins.finding import load_plugins
 from actorq.slot.orders import AppFailed, AppInfo, AppReady
@@ -210,6 +211,7 @@ def _serve(running: Node, settings: Settings, signals: _Signals) -> int:
 
 
 def _banner(home: Home, settings: Settings, info: AppInfo, name: str, slots: int, *, is_hub: bool) -> str:
+    choice = choose_queues(settings.queues, settings.exclude_queues)
     role = "hub of this home: it owns the store" if is_hub else "worker: another node of this home is its hub"
     rows = {
         "node": f"{name} (pid {os.getpid()})",
@@ -219,6 +221,7 @@ def _banner(home: Home, settings: Settings, info: AppInfo, name: str, slots: int
         **({"store": f"{home.store} (durability {settings.durability})"} if is_hub else {}),
         "sockets": home.runtime,
         "slots": f"{slots} {'process' if slots == 1 else 'processes'}",
+        **({"queues": choice} if choice else {}),
     }
     lines = "\n".join(f"  {key:<8} {value}" for key, value in rows.items())
     return f"actorq node\n{lines}\n  stop     Ctrl-C: running tasks may finish; twice: now"

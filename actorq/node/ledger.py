@@ -141,10 +141,10 @@ class Ledger:
         return self.lanes.waiting
 
     def draw(self, slot: SlotDesk, limit: int, now: float) -> list[Delivery]:
-        """Lease up to `limit` tasks to a slot under one fresh token, by priority within a queue, queues in turn."""
+        """Lease up to `limit` tasks to a slot under one fresh token, by priority within a queue, those it takes in turn."""
         if not self.lanes.waiting:
             return []
-        drawn, expired = self.lanes.draw(slot.held, next(self.tokens), limit, now)
+        drawn, expired = self.lanes.draw(slot.held, next(self.tokens), limit, now, slot.takes)
         for delivery in expired:
             payload = encode_failure(TaskRevoked("expired before it could start"), "")
             self._end(delivery, Report(delivery.key, delivery.token, _REVOKED, payload), now)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from actorq.messages.ids import NUMBER_BITS, NUMBER_MASK, format_task_id
 from actorq.messages.states import NAMES, PENDING, RECEIVED, RETRY, STARTED
 
@@ -69,6 +71,7 @@ def describe_slot(ledger: Ledger, peer: SlotPeer) -> dict[str, Any]:
     return {
         "slot": peer.desk.name,
         "node": peer.desk.node,
+        "takes": None if peer.desk.takes is None else msgspec.structs.asdict(peer.desk.takes),
         "pid": peer.pid,
         "active": active,
         "reserved": reserved,

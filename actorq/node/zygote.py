@@ -21,6 +21,7 @@ from actorq.slot.zygote_process import SlotStarted, ZygoteLost
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from actorq.messages.queues import QueueChoice
     from actorq.messages.reasons import ExitReason
     from actorq.node.roster import Roster
     from actorq.slot.zygote_process import ZygoteProcess
@@ -40,9 +41,17 @@ class _StraysShow:
 class Zygote(Actor):
     """Passes on orders for slots and their answers; `start` makes a running zygote process."""
 
-    def init(self, *, start: Callable[[], ZygoteProcess], home: Home, node: str, roster: Roster) -> None:
+    def init(
+        self,
+        *,
+        start: Callable[[], ZygoteProcess],
+        home: Home,
+        node: str,
+        roster: Roster,
+        takes: QueueChoice | None = None,
+    ) -> None:
         """Start the process; slots can be ordered at once, it answers when the application is imported."""
-        self.home, self.node, self.roster = home, node, roster
+        self.home, self.node, self.roster, self.takes = home, node, roster, takes
         self._waiting: dict[str, int] = {}
         self._why = "the zygote process ended"
         self._process = start()
@@ -65,7 +74,7 @@ class Zygote(Actor):
     def on_fork_slot(self, message: ForkSlot) -> None:
         """Order a slot."""
         self._waiting[message.name] = message.place
-        options = orders.SlotOptions(message.name, str(self.home.path), str(self.home.runtime), self.node)
+        options = orders.SlotOptions(message.name, str(self.home.path), str(self.home.runtime), self.node, self.takes)
         self._process.request_slot(options)
 
     def on_look_for_strays(self, _: LookForStrays) -> None:

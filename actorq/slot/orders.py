@@ -10,6 +10,8 @@ from typing import Any, Final
 
 import msgspec
 
+from actorq.messages.queues import QueueChoice
+
 __all__ = [
     "AppFailed",
     "AppInfo",
@@ -44,13 +46,14 @@ class SlotOptions(msgspec.Struct, frozen=True):
     """What a slot is started with.
 
     `name` is that of its line file and belongs to one incarnation: a name is never used twice. `home` and `runtime` are
-    the two folders of `transport.paths.Home`; `node` is the node's name.
+    the two folders of `transport.paths.Home`; `node` is the node's name, `takes` the queues of its slots (None: all).
     """
 
     name: str
     home: str
     runtime: str
     node: str
+    takes: QueueChoice | None = None
 
 
 class AppInfo(msgspec.Struct, frozen=True):

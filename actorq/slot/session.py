@@ -25,6 +25,7 @@ from actorq.transport.broker_socket import BrokerSocket, is_readable
 from actorq.transport.rendezvous import SEEK_S, read_rendezvous
 
 if TYPE_CHECKING:
+    from actorq.messages.queues import QueueChoice
     from actorq.transport.paths import Home
 
 __all__ = ["BrokerSession"]
@@ -48,10 +49,11 @@ log: Final = get_logger(__name__)
 class BrokerSession:
     """Owned by one slot; used from its one thread."""
 
-    def __init__(self, home: Home, name: str, node: str) -> None:
+    def __init__(self, home: Home, name: str, node: str, takes: QueueChoice | None = None) -> None:
         self._home = home
         self._name = name
-        self._hello = HELLO + msgspec.msgpack.encode(Hello(PROTOCOL, "slot", os.getpid(), 0, name, node))
+        hello = Hello(PROTOCOL, "slot", os.getpid(), 0, name, node, takes)
+        self._hello = HELLO + msgspec.msgpack.encode(hello)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._broker: BrokerSocket | None = None
         self._poller = zmq.Poller()

@@ -65,7 +65,7 @@ def run_slot(options: SlotOptions, app: App | None) -> None:
         app.use_home(home)
     line = Line.create(home.lines / f"{options.name}.line", os.getpid(), options.node)
     trace = _keep_fatal_traces(trace_path(line.path))
-    session = BrokerSession(home, options.name, options.node)
+    session = BrokerSession(home, options.name, options.node, options.takes)
     slot = Slot(line, session, TaskRunner(tasks, options.node))
     os.register_at_fork(after_in_child=lambda: _stop_being_a_slot(slot, line))
     slot.run()
