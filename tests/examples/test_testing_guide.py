@@ -20,7 +20,8 @@ def run(folder, *command):
     return subprocess.run(
         [sys.executable, *command],
         cwd=folder,
-        env=environment,
+        # Where actorq is installed pytest would find its plugin by itself and refuse to take it twice.
+        env={**environment, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         capture_output=True,
         text=True,
         check=False,

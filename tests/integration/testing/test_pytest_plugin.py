@@ -34,6 +34,8 @@ def where():
 @pytest.fixture
 def folder(pytester, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    # Where actorq is installed pytest would find the plugin by itself and refuse to take it twice.
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     monkeypatch.setenv("ACTORQ_HOME", str(pytester.path / "own-home"))
     pytester.makepyfile(tasks=TASKS)
     with tempfile.TemporaryDirectory() as runtime:  # short: sockets go there
