@@ -38,6 +38,7 @@ from actorq.errors import (
     StoreLocked,
     TaskError,
     TaskRevoked,
+    TimeLimitExceeded,
     WouldBlock,
 )
 from actorq.plugins import Plugin
@@ -101,6 +102,7 @@ __all__ = [
     "Task",
     "TaskError",
     "TaskRevoked",
+    "TimeLimitExceeded",
     "WouldBlock",
     "__version__",
     "current_request",

@@ -48,6 +48,8 @@ class Settings:
     outbox_max_bytes: int = 256 << 20
     queue_max_tasks: int = 20_000_000  # unfinished tasks in the store, all queues together
     task_routes: Any = None  # by `actorq.tasks.routing.Routes`, which checks it; to a node its repr
+    task_time_limit: float | None = None  # seconds, for tasks that say nothing; then their process is killed
+    task_soft_time_limit: float | None = None  # the same; then SoftTimeLimitExceeded is raised inside them
     prefetch_s: float = 0.05  # work that is put at a slot's elbow ahead of time
     task_always_eager: bool = False  # sends run here, for tests
     task_eager_propagates: bool = False  # then what a task raises is raised by the send
@@ -61,7 +63,19 @@ class Settings:
             ConfigError: a name isn't a setting, or a value doesn't fit.
         """
         checked = {name: _check(name, value, origin) for name, value in values.items()}
-        return dataclasses.replace(self, **checked, origins={**self.origins, **dict.fromkeys(checked, origin)})
+        replaced = dataclasses.replace(self, **checked, origins={**self.origins, **dict.fromkeys(checked, origin)})
+        soft_s, hard_s = replaced.task_soft_time_limit, replaced.task_time_limit
+        if soft_s is not None and hard_s is not None and soft_s > hard_s:
+            raise ConfigError(
+                f"expected task_soft_time_limit to be at most task_time_limit, got {soft_s:g} > {hard_s:g} (from {origin})"
+            )
+        return replaced
+
+    @property
+    def task_limits(self) -> tuple[float | None, float | None] | None:
+        """Return `(soft_s, hard_s)` for tasks that say nothing; None: neither is set."""
+        limits = self.task_soft_time_limit, self.task_time_limit
+        return None if limits == (None, None) else limits
 
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as plain data, without their origins."""
@@ -178,6 +192,8 @@ _CHECKS: Final[dict[str, Callable[[Any], Any]]] = {
     "outbox_max_bytes": _number(4096, whole=True),
     "queue_max_tasks": _number(1, whole=True),
     "task_routes": lambda value: value,
+    "task_time_limit": _or_none(_number(0.001, whole=False)),
+    "task_soft_time_limit": _or_none(_number(0.001, whole=False)),
     "prefetch_s": _number(0, whole=False, high=10),
     "task_always_eager": _flag,
     "task_eager_propagates": _flag,

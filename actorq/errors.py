@@ -21,6 +21,7 @@ Bad arguments are `ValueError` or `TypeError`, raised where they were given; con
     │  ├─ NotRegistered            no task of that name
     │  ├─ TaskRevoked              cancelled or expired
     │  ├─ SoftTimeLimitExceeded    raised inside a task that runs longer than its soft limit
+    │  ├─ TimeLimitExceeded        the task ran longer than its hard limit and was killed
     │  ├─ Ignore, Reject, Retry    raised by task code to steer its own outcome
     │  └─ MaxRetriesExceeded
     └─ ActorError
@@ -73,6 +74,7 @@ __all__ = [
     "StoreLocked",
     "TaskError",
     "TaskRevoked",
+    "TimeLimitExceeded",
     "WouldBlock",
 ]
 
@@ -206,6 +208,14 @@ class SoftTimeLimitExceeded(TaskError):
     def __init__(self, limit_s: float) -> None:
         self.limit_s = limit_s
         super().__init__(f"the task ran longer than its soft limit of {limit_s:g} s")
+
+
+class TimeLimitExceeded(TaskError):
+    """The run took longer than its hard limit of `limit_s`: its process was killed, and it isn't run again."""
+
+    def __init__(self, limit_s: float) -> None:
+        self.limit_s = limit_s
+        super().__init__(f"the task ran longer than its hard limit of {limit_s:g} s; its process was killed")
 
 
 class Ignore(TaskError):

@@ -76,6 +76,20 @@ def _read_names(_context: click.Context, _option: click.Parameter, value: str | 
     metavar="FD",
     help="A socket: gets a line when the node is up; the node ends when the other end is closed.",
 )
+@click.option(
+    "--time-limit",
+    "task_time_limit",
+    type=click.FloatRange(0.001),
+    metavar="SECONDS",
+    help="After which a task's process is killed, where the task says nothing; default: never.",
+)
+@click.option(
+    "--soft-time-limit",
+    "task_soft_time_limit",
+    type=click.FloatRange(0.001),
+    metavar="SECONDS",
+    help="After which SoftTimeLimitExceeded is raised in a task that says nothing; default: never.",
+)
 @with_errors
 def node(common: Common, /, name: str | None, loglevel: str, lifeline: int | None, **settings: Any) -> None:
     """Start a node: it runs the tasks of an application.

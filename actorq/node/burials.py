@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actorq.log import get_logger
+from actorq.node.verdicts import judge
 from actorq.slot.line import LineView
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Burials:
         self.count += 1
         self._switchboard.drop(peer)
         desk, now, ledger = peer.desk, self._clock.now(), self._ledger
-        reports, running = peer.line.remains()
+        reports, running = judge(peer.line)
         ledger.keep_adopted(desk, reports)
         ledger.settle_early(desk, reports, now)
         if running is not None and running[0] in desk.held and not desk.retiring:

@@ -230,6 +230,7 @@ def _plan_pool(parts: NodeParts) -> list[ChildSpec]:
                 "node": parts.node,
                 "roster": parts.roster,
                 "takes": choose_queues(parts.settings.queues, parts.settings.exclude_queues),
+                "limits": parts.settings.task_limits,
             },
             name="zygote",
             backoff=ZYGOTE_BACKOFF,

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from actorq.log import get_logger
 from actorq.node.balance import RECALL_WAIT_S
 from actorq.node.messages import BeginEpoch, EngineCall
+from actorq.node.verdicts import judge
 from actorq.slot.line import LineView, Remains
 
 if TYPE_CHECKING:
@@ -55,7 +56,10 @@ def read_lines(folder: Path, fence: int) -> list[FoundLine]:
     if any(view.is_alive() for view in views):
         time.sleep(RECALL_WAIT_S)
     # Whether it lives comes first: a slot that dies after the look is found dead by its pidfd, and read again then.
-    return [FoundLine(view, view.is_alive(), view.remains()) for view in views]
+    return [
+        FoundLine(view, True, view.remains()) if view.is_alive() else FoundLine(view, False, judge(view))
+        for view in views
+    ]
 
 
 StoreSteps: TypeAlias = "Generator[BeginEpoch | EngineCall, Any, None]"

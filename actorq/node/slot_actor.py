@@ -5,6 +5,7 @@ costs no restart quota: the pool is never blamed for one task's poison. If this 
 and the next incarnation finds it in the roster.
 
     starting --SlotForked--> up --process ends--> starting        (at once; with a pause if it never gets far)
+    up --hard limit of its task--> starting                       (killed; see `hard_limits`)
     up --shutdown--> retiring --process ends--> gone              (the present task may finish; then the deadline kills)
 """
 
@@ -18,6 +19,7 @@ from actorq.actors import Actor
 from actorq.errors import Exit
 from actorq.log import get_logger
 from actorq.messages.reasons import SHUTDOWN
+from actorq.node.hard_limits import HardLimit, LookAtDeadline
 from actorq.node.messages import ForkFailed, ForkSlot, LookForStrays, RetireSlot, SlotForked, SlotGone
 from actorq.slot.line import LineView, trace_path
 from actorq.slot.process import reap
@@ -71,6 +73,7 @@ class SlotActor(Actor):
         self._started_at = self.clock.monotonic()
         self._short_lives = 0
         self._watched = -1
+        self._hard_limit: HardLimit | None = None
         # An earlier incarnation may still be about to end: from now on the place is this one's.
         roster.watchers[place] = self.self_ref.id
         if place in roster.processes:
@@ -152,16 +155,26 @@ class SlotActor(Actor):
     def _watch(self) -> None:
         self._started_at = self.clock.monotonic()
         # A descriptor of its own: the loop may still poll that of an incarnation before this one.
-        self._watched = os.dup(self.roster.processes[self.place].pidfd)
+        process = self.roster.processes[self.place]
+        self._watched = os.dup(process.pidfd)
         self.sockets.add_fd(self._watched, self._on_ended, close=True)
+        self._hard_limit = HardLimit(self, self.home.lines / f"{process.name}.line", process.kill)
 
-    def _unwatch(self) -> None:
+    def on_look_at_deadline(self, _: LookAtDeadline) -> None:
+        """See whether the task that runs has had its time."""
+        if self._hard_limit is not None and self._is_mine:
+            self._hard_limit.look()
+
+    def _unwatch(self, *, ended: bool = False) -> None:
+        if self._hard_limit is not None:
+            self._hard_limit.close(ended=ended)
+            self._hard_limit = None
         if self._watched >= 0:
             self.sockets.remove(self._watched, close=True)
             self._watched = -1
 
     def _on_ended(self) -> None:
-        self._unwatch()
+        self._unwatch(ended=self._is_mine)
         process = self.roster.processes.get(self.place)
         if process is None or not self._is_mine:
             return

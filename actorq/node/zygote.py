@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from actorq.messages.queues import QueueChoice
     from actorq.messages.reasons import ExitReason
     from actorq.node.roster import Roster
+    from actorq.slot.limits import Limits
     from actorq.slot.zygote_process import ZygoteProcess
     from actorq.transport.paths import Home
 
@@ -39,7 +40,10 @@ class _StraysShow:
 
 
 class Zygote(Actor):
-    """Passes on orders for slots and their answers; `start` makes a running zygote process."""
+    """Passes on orders for slots and their answers; `start` makes a running zygote process.
+
+    `limits` are `(soft_s, hard_s)` for tasks that have none of their own.
+    """
 
     def init(
         self,
@@ -49,9 +53,11 @@ class Zygote(Actor):
         node: str,
         roster: Roster,
         takes: QueueChoice | None = None,
+        limits: Limits | None = None,
     ) -> None:
         """Start the process; slots can be ordered at once, it answers when the application is imported."""
-        self.home, self.node, self.roster, self.takes = home, node, roster, takes
+        self.home, self.node, self.roster = home, node, roster
+        self.takes, self.limits = takes, limits
         self._waiting: dict[str, int] = {}
         self._why = "the zygote process ended"
         self._process = start()
@@ -74,7 +80,8 @@ class Zygote(Actor):
     def on_fork_slot(self, message: ForkSlot) -> None:
         """Order a slot."""
         self._waiting[message.name] = message.place
-        options = orders.SlotOptions(message.name, str(self.home.path), str(self.home.runtime), self.node, self.takes)
+        paths = str(self.home.path), str(self.home.runtime)
+        options = orders.SlotOptions(message.name, *paths, self.node, self.takes, self.limits)
         self._process.request_slot(options)
 
     def on_look_for_strays(self, _: LookForStrays) -> None:

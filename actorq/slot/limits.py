@@ -11,14 +11,59 @@ Invariant: the exception is raised only between `arm` and `disarm`, never into t
 from __future__ import annotations
 
 import signal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from actorq.errors import SoftTimeLimitExceeded
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Iterable, Mapping
 
-__all__ = ["SoftLimit", "run_limited"]
+    from actorq.messages.task import Delivery
+
+__all__ = ["KnownLimits", "Limits", "SoftLimit", "fill_limits", "run_limited"]
+
+Limits: TypeAlias = tuple[float | None, float | None]
+"""`(soft_s, hard_s)`; None: no such limit."""
+NO_LIMITS: Final[Limits] = (None, None)
+
+
+class LimitedTask(Protocol):
+    """What is asked of a task here."""
+
+    soft_time_limit: float | None
+    time_limit: float | None
+
+
+def fill_limits(own: Limits | None, default: Limits) -> Limits:
+    """Return a task's limits with its default ones for what it doesn't say; a soft one that could never strike is left out."""
+    soft_s, hard_s = own or (None, None)
+    if hard_s is None:
+        hard_s = default[1]
+    if soft_s is None and default[0] is not None and (hard_s is None or default[0] <= hard_s):
+        soft_s = default[0]
+    return soft_s, hard_s
+
+
+class KnownLimits:
+    """What the tasks of an application and its node say of limits, for messages whose senders didn't know."""
+
+    def __init__(self, tasks: Mapping[str, LimitedTask], default: Limits | None) -> None:
+        default = default or NO_LIMITS
+        own = {name: (task.soft_time_limit, task.time_limit) for name, task in tasks.items()}
+        self._by_task = {name: fill_limits(each, default) for name, each in own.items() if each != NO_LIMITS}
+        self._default = default
+
+    def __bool__(self) -> bool:
+        return bool(self._by_task) or self._default != NO_LIMITS
+
+    def fill(self, deliveries: Iterable[Delivery]) -> None:
+        """Complete the limits in these messages."""
+        by_task, default = self._by_task, self._default
+        for delivery in deliveries:
+            message = delivery.message
+            known = by_task.get(message.task, default)
+            if known is not NO_LIMITS:
+                message.limits = fill_limits(message.limits, known)
 
 
 class SoftLimit:

@@ -34,18 +34,21 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import msgspec
 
 from actorq.messages.task import Report
+from actorq.slot.bell import bell_path
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["RING_BYTES", "Line", "LineView", "Remains", "Start", "trace_path"]
+__all__ = ["RING_BYTES", "Condemned", "Line", "LineView", "Remains", "Start", "trace_path"]
 
 MAGIC: Final = 0x6163746F_00000001  # "acto", then the layout's version
 
-# The words, in order. The last is the sequence number after that of the newest report that isn't in the ring.
+# The words, in order. `_OUTSIDE` is the sequence number after that of the newest report that isn't in the ring.
 _MAGIC, _PID, KEY, _TOKEN, _STARTED, FENCE, _HEAD, _TAIL, _FIRST, _NEXT, EXECUTED, RSS, BEAT, DEADLINE, _OUTSIDE = (
     range(15)
 )
+# By the slot's node: when it looks at the deadline next, and whom it kills the process for.
+LOOK, _CONDEMNED_KEY, _CONDEMNED_TOKEN, _CONDEMNED_LIMIT = range(15, 19)
 
 WORDS_BYTES: Final = 4096  # one page, so that the ring is aligned and there is room for more words
 _NODE_AT: Final = WORDS_BYTES // 2  # in the words' page
@@ -77,6 +80,14 @@ class Remains(NamedTuple):
 
     reports: list[Report]
     executing: tuple[int, int] | None
+
+
+class Condemned(NamedTuple):
+    """The delivery that a slot is killed for, and the hard limit it ran into."""
+
+    key: int
+    token: int
+    limit_ns: int
 
 
 def trace_path(line_path: Path) -> Path:
@@ -271,6 +282,35 @@ class LineView:
         """Deliveries with a smaller token don't start."""
         return self._words[FENCE]
 
+    @property
+    def look_ns(self) -> int:
+        """When the slot's node looks at the deadline next, monotonic; 0: not before the slot rings."""
+        return self._words[LOOK]
+
+    def set_look(self, look_ns: int) -> None:
+        """Promise the slot to look at its deadline then."""
+        self._words[LOOK] = look_ns
+
+    def find_overdue(self, now_ns: int) -> Condemned | None:
+        """Return the delivery that is executing although its deadline has passed."""
+        running = self.executing()
+        deadline_ns, started_ns = self._words[DEADLINE], self._words[_STARTED]
+        # Set after the key and cleared before it: between two equal looks at the key it is that one's.
+        if running is None or not 0 < deadline_ns <= now_ns or self.executing() != running:
+            return None
+        return Condemned(*running, deadline_ns - started_ns)
+
+    def condemn(self, condemned: Condemned) -> None:
+        """Write down whom the process is about to be killed for; whoever buries it needs nobody else to know."""
+        self._words[_CONDEMNED_LIMIT] = condemned.limit_ns
+        self._words[_CONDEMNED_TOKEN] = condemned.token
+        self._words[_CONDEMNED_KEY] = condemned.key
+
+    def condemned(self) -> Condemned | None:
+        """Return whom the process was killed for; None: nobody."""
+        found = Condemned(*self._words[_CONDEMNED_KEY : _CONDEMNED_LIMIT + 1])
+        return found if found.token else None
+
     def set_fence(self, token: int) -> None:
         """Recall every delivery with a smaller token that hasn't started; a fence never goes back.
 
@@ -346,8 +386,9 @@ class LineView:
         return records
 
     def remove(self) -> None:
-        """Delete the line and the trace beside it: everything in them was taken over."""
+        """Delete the line and what is beside it: everything in them was taken over."""
         self.path.unlink(missing_ok=True)
+        bell_path(self.path).unlink(missing_ok=True)
         trace_path(self.path).unlink(missing_ok=True)
 
     def close(self) -> None:

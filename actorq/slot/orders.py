@@ -47,6 +47,7 @@ class SlotOptions(msgspec.Struct, frozen=True):
 
     `name` is that of its line file and belongs to one incarnation: a name is never used twice. `home` and `runtime` are
     the two folders of `transport.paths.Home`; `node` is the node's name, `takes` the queues of its slots (None: all).
+    `limits` is `(soft_s, hard_s)` for tasks that have none of their own.
     """
 
     name: str
@@ -54,6 +55,7 @@ class SlotOptions(msgspec.Struct, frozen=True):
     runtime: str
     node: str
     takes: QueueChoice | None = None
+    limits: tuple[float | None, float | None] | None = None
 
 
 class AppInfo(msgspec.Struct, frozen=True):

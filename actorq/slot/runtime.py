@@ -19,12 +19,14 @@ import msgspec
 
 from actorq.log import get_logger
 from actorq.messages.wire import RETIRE, TASKS, Tasks
-from actorq.slot.line import BEAT, DEADLINE, EXECUTED, GRANTED, RSS, SKIPPED, Line
+from actorq.slot.bell import bell_path, ring
+from actorq.slot.line import BEAT, DEADLINE, EXECUTED, GRANTED, LOOK, RSS, SKIPPED, Line
 from actorq.slot.outcome import TaskRunner, hand_back
 from actorq.slot.reports import ReportLog
 
 if TYPE_CHECKING:
     from actorq.messages.task import Delivery
+    from actorq.slot.limits import KnownLimits
     from actorq.slot.session import BrokerSession
 
 __all__ = ["Slot"]
@@ -42,10 +44,13 @@ log: Final = get_logger(__name__)
 
 
 class Slot:
-    """One slot process's loop. `run` returns when the slot has retired."""
+    """One slot process's loop. `run` returns when the slot has retired. `limits` completes those of messages."""
 
-    def __init__(self, line: Line, session: BrokerSession, runner: TaskRunner) -> None:
+    def __init__(
+        self, line: Line, session: BrokerSession, runner: TaskRunner, limits: KnownLimits | None = None
+    ) -> None:
         self._line = line
+        self._limits = limits or None
         self._session = session
         self._runner = runner
         self._reports = ReportLog(line)
@@ -122,7 +127,14 @@ class Slot:
     def _set_deadline(self, delivery: Delivery, now_ns: int) -> None:
         limits = delivery.message.limits
         hard_s = limits[1] if limits else None
-        self._line.words[DEADLINE] = now_ns + int(hard_s * 1e9) if hard_s else 0
+        if not hard_s:
+            return
+        words = self._line.words
+        deadline_ns = words[DEADLINE] = now_ns + int(hard_s * 1e9)
+        look_ns = words[LOOK]
+        # The clock is read after the deadline was written: see `actorq.node.hard_limits`.
+        if not time.monotonic_ns() < look_ns <= deadline_ns:
+            ring(bell_path(self._line.path))
 
     def _rest(self, timeout_ms: int | None = None) -> None:
         """Send what is left, then sleep until something comes."""
@@ -155,6 +167,8 @@ class Slot:
                 self._session.lose("a frame that can't be read")
                 return
             self._reports.settle(tasks.settled)
+            if self._limits is not None:
+                self._limits.fill(tasks.deliveries)
             self._queue.extend(tasks.deliveries)
         elif kind == RETIRE:
             # The broker has fenced what is still in the queue and gives it to others.

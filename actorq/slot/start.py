@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from actorq.plugins.hooks import HookedTasks
+from actorq.slot.limits import KnownLimits
 from actorq.slot.line import Line, trace_path
 from actorq.slot.outcome import RunnableTask, TaskRunner
 from actorq.slot.process import die_at_end_of, die_with_parent, set_process_name, wait_for_parent
@@ -66,7 +67,8 @@ def run_slot(options: SlotOptions, app: App | None) -> None:
     line = Line.create(home.lines / f"{options.name}.line", os.getpid(), options.node)
     trace = _keep_fatal_traces(trace_path(line.path))
     session = BrokerSession(home, options.name, options.node, options.takes)
-    slot = Slot(line, session, TaskRunner(tasks, options.node))
+    limits = KnownLimits(app.tasks if app is not None else {}, options.limits)
+    slot = Slot(line, session, TaskRunner(tasks, options.node), limits)
     os.register_at_fork(after_in_child=lambda: _stop_being_a_slot(slot, line))
     slot.run()
     # The application's. The interpreter itself isn't finalised: it would wait for threads that tasks left behind.

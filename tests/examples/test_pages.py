@@ -133,8 +133,9 @@ def test_the_tutorial_happens_as_it_is_told(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_the_guide_to_results_happens_as_it_is_told(tmp_path, monkeypatch):
-    page = DOCS / "guides" / "results.md"
+@pytest.mark.parametrize("guide", ["results", "time-limits"])
+def test_a_guide_to_tasks_happens_as_it_is_told(guide, tmp_path, monkeypatch):
+    page = DOCS / "guides" / f"{guide}.md"
     (tmp_path / "tasks.py").write_text(next(text for text in blocks(page, "python") if "@app.task" in text))
     home = tmp_path / "home"
     monkeypatch.chdir(tmp_path)

@@ -13,6 +13,7 @@ from actorq.codec import decode_failure, decode_result, encode_body
 from actorq.messages import states
 from actorq.messages.task import FLAG_IGNORE_RESULT, KEEP_NO_RESULT, Delivery, TaskMessage
 from actorq.messages.wire import DONE, Done
+from actorq.slot.bell import bell_path
 from actorq.slot.line import LineView
 from actorq.slot.reports import FLUSH_REPORTS
 from actorq.testing.wait import wait_until
@@ -333,3 +334,37 @@ def test_prints_of_tasks_come_out_at_once(home, broker, capfd):
         assert LineView.attach(home.lines / "nobody.line") is None
     finally:
         node.close()
+
+
+def test_a_slot_rings_only_for_a_deadline_that_its_node_would_not_see_in_time(node, broker):
+    name = node.start_slot(broker)
+    bell = os.open(ring_of(node, name), os.O_RDWR | os.O_NONBLOCK)
+    try:
+
+        def rings_after(*deliveries):
+            before = len(broker.heard(name))
+            broker.send(name, deliveries)
+            broker.wait_for(name, before + len(deliveries))
+            try:
+                return len(os.read(bell, 4096))
+            except BlockingIOError:
+                return 0
+
+        line = node.line(name)
+        assert rings_after(*(make("add", 1, 1) for _ in range(50))) == 0
+        assert rings_after(make("add", 1, 1, limits=(5.0, None))) == 0
+        assert rings_after(make("add", 1, 1, limits=(None, 50.0))) == 1
+        line.set_look(time.monotonic_ns() + 20_000_000_000)
+        assert rings_after(*(make("add", 1, 1, limits=(None, 50.0)) for _ in range(50))) == 0
+        assert rings_after(make("add", 1, 1, limits=(None, 10.0))) == 1
+        line.set_look(time.monotonic_ns())
+        assert rings_after(make("add", 1, 1, limits=(None, 50.0))) == 1, "that look is over"
+        line.close()
+    finally:
+        os.close(bell)
+
+
+def ring_of(node, name):
+    path = bell_path(node.home.lines / f"{name}.line")
+    os.mkfifo(path)
+    return path
