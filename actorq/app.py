@@ -7,6 +7,7 @@ opens then belongs to this process: a forked child opens its own.
 from __future__ import annotations
 
 import atexit
+import functools
 import os
 import threading
 import weakref
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Concatenate, Literal, ParamSpec, Protocol, Unpack
 
+    from actorq.client.control import Control
     from actorq.client.dead_letters import DeadLetters
     from actorq.config import Settings
     from actorq.embedded import Node
@@ -309,6 +311,13 @@ class App:
             (self._session or self._open()).let_go(task_id)
 
         return DeadLetters(self.ask, let_go)
+
+    @functools.cached_property
+    def control(self) -> Control:
+        """Questions to the nodes of this home, and orders for them."""
+        from actorq.client.control import Control  # noqa: PLC0415  only for whoever asks
+
+        return Control(self.ask)
 
     def use_home(self, home: Home) -> None:
         """Keep everything in another home from now on; where a task runs, that is its node's.

@@ -12,11 +12,7 @@ VERBS: Final = {
     "dead": ("actorq.cli.dead", "dead", "List, show, requeue and purge tasks that were given up."),
     "graph": ("actorq.cli.graph", "graph", "Draw what a node is made of."),
     "health": ("actorq.cli.watch", "health", "Say whether a node answers; for probes."),
-    "inspect": (
-        "actorq.cli.watch",
-        "inspect",
-        "Ask every node: active, dead-letters, ping, registered, reserved, stats.",
-    ),
+    "inspect": ("actorq.cli.asking", "inspect", "Ask every node: ping, active, reserved, stats, conf and more."),
     "node": ("actorq.cli.node", "node", "Start a node that runs tasks."),
     "plugins": ("actorq.cli.plugins", "plugins", "List plugins, what they add, and which can't be used."),
     "report": ("actorq.cli.watch", "report", "Print versions, paths and settings, for bug reports."),

@@ -1,29 +1,25 @@
-"""`actorq status`, `inspect …`, `report`, `health`: what goes on, asked of the hub."""
+"""`actorq status`, `report`, `health`: what goes on, asked of the hub."""
 
 from __future__ import annotations
 
-import time
-from typing import Any, Final
+from typing import Any
 
 import click
 
+from actorq.cli.asking import print_nodes
 from actorq.cli.common import (
     EXIT_UNAVAILABLE,
     Common,
     ask_hub,
     common_options,
-    echo_line,
     print_data,
     print_facts,
     print_table,
     with_errors,
 )
-from actorq.cli.spans import tell_ago
 from actorq.messages.queues import QueueChoice
 
-__all__ = ["health", "inspect", "report", "status"]
-
-NOT_CONNECTED: Final = "? (slots in the middle of a task, not connected to this hub yet)"
+__all__ = ["health", "report", "status"]
 
 
 @click.command()
@@ -83,82 +79,12 @@ def _active(task: dict[str, Any] | None) -> str:
     return "" if task is None else f"{task['task']} {task['running_s']:.1f} s"
 
 
-@click.group()
-@common_options
-def inspect(common: Common, /) -> None:
-    """Ask every node what it does; with --json {node: answer}."""
-
-
-def _inspector(name: str, text: str) -> None:
-    @inspect.command(name, help=text)
-    @common_options
-    @with_errors
-    def ask(common: Common, /) -> None:
-        print_data(common, ask_hub(common, name), _print_nodes)
-
-
-for _name, _text in {
-    "ping": "Which nodes answer.",
-    "active": "Tasks that run now.",
-    "reserved": "Tasks that slots hold and haven't started.",
-    "registered": "Tasks that the nodes know.",
-    "stats": "Memory, processor time, slots, lost messages.",
-}.items():
-    _inspector(_name, _text)
-
-
-@inspect.command("dead-letters")
-@common_options
-@with_errors
-def dead_letters(common: Common, /) -> None:
-    """Messages between components that found nobody, the last ones of each node.
-
-    Tasks are never among them: what was lost here is asked again, or its sender was told.
-    """
-    print_data(common, ask_hub(common, "dead-letters"), _print_dead_letters)
-
-
-def _print_dead_letters(nodes: dict[str, Any]) -> None:
-    now = time.time()
-    for name, answer in nodes.items():
-        click.echo(name)
-        if isinstance(answer, dict):
-            print_facts(answer.items(), "  ")
-            continue
-        for letter in answer:
-            ago = tell_ago(letter["lost_at"], now)
-            echo_line(f"  {ago:>10}  {letter['message_type']} to {letter['target']}: {letter['reason']}")
-        if not answer:
-            click.echo("  none")
-
-
-def _print_nodes(nodes: dict[str, Any]) -> None:
-    for name, answer in nodes.items():
-        click.echo(name or NOT_CONNECTED)
-        if isinstance(answer, dict):
-            print_facts(answer.items(), "  ")
-            continue
-        for item in answer:
-            echo_line(f"  {_line(item)}")
-        if not answer:
-            click.echo("  none")
-
-
-def _line(item: object) -> str:
-    """Return a task that runs or waits, or anything else, as one line."""
-    if not isinstance(item, dict):
-        return str(item)
-    running_s = item.get("running_s")
-    since = "" if running_s is None else f"{running_s:.1f} s  "
-    return f"{item['id']}  {item['task']}  {since}queue {item['queue']}  slot {item['slot']}"
-
-
 @click.command()
 @common_options
 @with_errors
 def report(common: Common, /) -> None:
     """Print versions, paths and settings of every node, for a bug report."""
-    print_data(common, ask_hub(common, "report"), _print_nodes)
+    print_data(common, ask_hub(common, "report"), print_nodes)
 
 
 @click.command()

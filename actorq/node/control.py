@@ -5,7 +5,8 @@ the other. On the hub it takes the question (`Request`), sends it to the other n
 for its own, gathers what comes back within the deadline, and replies `{node: payload}`. On every node it answers the
 question itself (`NodeQuestion`). Questions about slots and queues are the broker's to answer, from memory.
 
-Among the arguments of a question may be `node`, the only one to be asked, and `within_s`, how long nodes may take.
+Among the arguments of a question may be `node`, the only one to be asked, or `destination`, those to be asked, and `within_s`,
+how long nodes may take.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from actorq.messages.wire import Answer, Ask
 from actorq.node.condition import find_unwell
 from actorq.node.messages import Forward, NodeAnswer, NodeQuestion, NodeReply, Reply, Request, Snapshot
 from actorq.node.orders import Order
+from actorq.node.overview import UnknownNode, choose_nodes, list_active, list_queues, list_reserved
 from actorq.node.plugin_commands import PluginCommands
 from actorq.node.steering import CarryOut, Steering
 from actorq.node.tree_walk import find_entry, find_paths, name_path, near_paths
@@ -47,17 +49,19 @@ __all__ = ["HUB_COMMANDS", "NODE_COMMANDS", "Control"]
 log = get_logger(__name__)
 
 GATHER_S: Final = 1.0  # a node that hasn't answered by then is left out
+SHORTEST_GATHER_S: Final = 0.05
 LONGEST_GATHER_S: Final = 600.0
 TREE_S: Final = 0.8  # a little less: what hasn't answered by then is shown as busy
 BROKER_DEADLINE_S: Final = 2.0
 ORDER_MARGIN_S: Final = 30.0  # over the grace of the slots, for an order that ends and starts them
 MAX_GATHERINGS: Final = 1_000  # questions under way at once; more are turned away
 
-HUB_COMMANDS: Final = ("active", "reserved", "status")
+HUB_COMMANDS: Final = ("active", "active_queues", "reserved", "status")
 NODE_COMMANDS: Final = (
-    *("command", "component", "dead-letters", "order"),
+    *("clock", "command", "component", "conf", "dead-letters", "order"),
     *("ping", "registered", "report", "stats", "tree"),
 )
+_FROM_SNAPSHOT: Final = {"active": list_active, "reserved": list_reserved, "active_queues": list_queues}
 
 
 @dataclass(slots=True)
@@ -106,6 +110,8 @@ class Control(Actor):
             "registered": lambda _: sorted(self.info.tasks),
             "stats": self._stats,
             "report": self._report,
+            "conf": lambda _: self.settings.as_dict(),
+            "clock": lambda _: {"clock": self.clock.now(), "monotonic_s": self.clock.monotonic()},
             "dead-letters": self._dead_letters,
         }
         self._of_tree: dict[str, Callable[[NodeQuestion, dict[str, Any]], Any]] = {
@@ -143,11 +149,12 @@ class Control(Actor):
             status = {"hub": self.node, "home": str(self.home.path), **snapshot, "nodes": sorted(known)}
             self.ask_then(self._root, Tree(TREE_S), GATHER_S, lambda tree: self._tell_status(request, status, tree))
             return
-        nodes: dict[str, list[Any]] = {name: [] for name in sorted(known)}
-        for slot in snapshot["slots"]:
-            found = [slot["active"]] if request.command == "active" else slot["reserved"]
-            nodes.setdefault(slot["node"], []).extend({**task, "slot": slot["slot"]} for task in found if task)
-        self._reply(request, nodes)
+        try:
+            nodes = choose_nodes(known, dict(request.arguments))
+        except (UnknownNode, TypeError) as error:
+            self._reply(request, error=str(error))
+        else:
+            self._reply(request, _FROM_SNAPSHOT[request.command](snapshot, nodes))
 
     def _tell_status(self, request: Request, status: dict[str, Any], tree: Outcome) -> None:
         degraded = find_unwell(tree.value) if tree.ok else {"node": f"silent: {tree.error}"}
@@ -160,12 +167,11 @@ class Control(Actor):
         arguments = dict(request.arguments)
         # This node is one of them before its link has found the new broker, and where its link is down.
         nodes = {self.node, *outcome.value["nodes"]}
-        only = arguments.pop("node", None)
-        if only is not None and only not in nodes:
-            hint = suggest(only, nodes)
-            self._reply(request, error=f"expected one of the nodes {', '.join(sorted(nodes))}, got {only!r}{hint}")
+        try:
+            asked = choose_nodes(nodes, arguments)
+        except (UnknownNode, TypeError) as error:
+            self._reply(request, error=str(error))
             return
-        asked = nodes if only is None else {only}
         within_s = _limit(arguments.pop("within_s", None))
         number = next(self._numbers)
         timer = self.timers.after(within_s, _TimeUp(number))
@@ -288,4 +294,4 @@ class Control(Actor):
 
 def _limit(wanted: object) -> float:
     """Return how long nodes may take to answer."""
-    return min(max(wanted, GATHER_S), LONGEST_GATHER_S) if isinstance(wanted, int | float) else GATHER_S
+    return min(max(wanted, SHORTEST_GATHER_S), LONGEST_GATHER_S) if isinstance(wanted, int | float) else GATHER_S

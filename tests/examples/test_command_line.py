@@ -53,6 +53,8 @@ VERBS = [
     ("report",),
     ("health",),
     *(("inspect", each) for each in ("ping", "active", "reserved", "registered", "stats", "dead-letters")),
+    *(("inspect", each) for each in ("active_queues", "clock", "conf", "report", "tree")),
+    ("inspect", "query_task", "0123456789abcdef-1"),
     ("control", "restart", "timers"),
     ("control", "start", "timers"),
     ("graph", "components"),

@@ -133,7 +133,7 @@ def test_the_tutorial_happens_as_it_is_told(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("guide", ["results", "time-limits"])
+@pytest.mark.parametrize("guide", ["control", "results", "time-limits"])
 def test_a_guide_to_tasks_happens_as_it_is_told(guide, tmp_path, monkeypatch):
     page = DOCS / "guides" / f"{guide}.md"
     (tmp_path / "tasks.py").write_text(next(text for text in blocks(page, "python") if "@app.task" in text))
@@ -142,7 +142,7 @@ def test_a_guide_to_tasks_happens_as_it_is_told(guide, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("ACTORQ_HOME", str(home))
     told = Transcript(page)
-    with NodeProcess("tasks", home, tmp_path):
+    with NodeProcess("tasks", home, tmp_path, options=("-n", "shop@here")):
         try:
             while told.rest:
                 told.play()

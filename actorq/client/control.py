@@ -1,0 +1,139 @@
+"""What a user asks of nodes and orders them to do: `app.control`. Names are Celery's.
+
+Invariant: whatever is asked goes to the hub and comes back under one deadline, and no slot is involved: it is answered while
+every slot is busy. Nothing is kept here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+__all__ = ["Control", "Inspect"]
+
+ANSWER_SHARE: Final = 0.8  # nodes get this part of the time-out, so that what they answered arrives
+LONGEST_NAME_LIST: Final = 1_000
+HOLDERS: Final = {"STARTED": "active", "RECEIVED": "reserved"}  # Celery's words for where a task is
+
+
+class Inspect:
+    """Questions to nodes; each is answered with `{node: payload}`.
+
+    A node that doesn't answer in time has `{"error": …}` as its payload. Every method raises `BrokerUnavailable` where
+    nobody answers at all, and `ActorqError` where a node is meant that isn't there.
+    """
+
+    def __init__(
+        self, ask: Callable[..., Any], destination: Iterable[str] | str | None = None, timeout: float = 1.0
+    ) -> None:
+        self._ask, self._timeout_s = ask, check_timeout(timeout)
+        self._destination = read_destination(destination)
+
+    def ping(self) -> dict[str, Any]:
+        """Return who answers: `{node: {"ok": "pong"}}`."""
+        return self.ask("ping")
+
+    def active(self) -> dict[str, Any]:
+        """Return the tasks that run now: id, task, queue, running_s, slot and more of each."""
+        return self.ask("active")
+
+    def reserved(self) -> dict[str, Any]:
+        """Return the tasks that slots hold and haven't started."""
+        return self.ask("reserved")
+
+    def registered(self) -> dict[str, Any]:
+        """Return the names of the tasks that the nodes know."""
+        return self.ask("registered")
+
+    def stats(self) -> dict[str, Any]:
+        """Return process id, memory, processor time, slots and more."""
+        return self.ask("stats")
+
+    def active_queues(self) -> dict[str, Any]:
+        """Return the queues that nodes take tasks from, each with its `name` and how many tasks are `waiting`."""
+        return self.ask("active_queues")
+
+    def conf(self) -> dict[str, Any]:
+        """Return the settings."""
+        return self.ask("conf")
+
+    def report(self) -> dict[str, Any]:
+        """Return versions, paths and settings, for bug reports."""
+        return self.ask("report")
+
+    def clock(self) -> dict[str, Any]:
+        """Return what the nodes' clocks say: `clock` in Unix seconds, `monotonic_s`."""
+        return self.ask("clock")
+
+    def tree(self) -> dict[str, Any]:
+        """Return the live supervision trees."""
+        return self.ask("tree")
+
+    def query_task(self, *ids: str | Iterable[str]) -> dict[str, Any]:
+        """Return, of these tasks, those that a slot runs or holds: `{node: {id: [where, facts]}}`.
+
+        `where` is "active" or "reserved". Tasks that wait, have ended or were never sent are in no slot, so they aren't
+        in the answer either; `AsyncResult(id).state` tells those apart.
+        """
+        wanted = [str(id) for each in ids for id in ([each] if isinstance(each, str) else each)]
+        if not wanted or len(wanted) > LONGEST_NAME_LIST:
+            raise ValueError(f"expected 1 to {LONGEST_NAME_LIST} ids of tasks, got {len(wanted)}")
+        found: dict[str, Any] = {}
+        states = self._ask("task_state", {"ids": wanted}, self._timeout_s, repeat=True)
+        for id, facts in states.items():
+            where = HOLDERS.get(facts["state"])
+            if where is not None and (self._destination is None or facts["node"] in self._destination):
+                found.setdefault(facts["node"], {})[id] = [where, facts]
+        return found
+
+    def ask(self, command: str, **arguments: Any) -> dict[str, Any]:
+        """Ask any question by its name."""
+        arguments["within_s"] = self._timeout_s * ANSWER_SHARE
+        if self._destination is not None:
+            arguments["destination"] = self._destination
+        answer: dict[str, Any] = self._ask(command, arguments, self._timeout_s, repeat=True)
+        return answer
+
+
+class Control:
+    """The nodes of an application's home: what they do (`inspect`), and orders for them."""
+
+    def __init__(self, ask: Callable[..., Any]) -> None:
+        self._ask = ask
+
+    def inspect(self, destination: Iterable[str] | str | None = None, timeout: float = 1.0) -> Inspect:
+        """Return what asks nodes: those of `destination` (names), by default all; they have `timeout` seconds."""
+        return Inspect(self._ask, destination, timeout)
+
+    def ping(self, destination: Iterable[str] | str | None = None, timeout: float = 1.0) -> list[dict[str, Any]]:
+        """Return who answers, in Celery's form: `[{node: {"ok": "pong"}}, …]`."""
+        return [{node: answer} for node, answer in self.inspect(destination, timeout).ping().items()]
+
+
+def read_destination(destination: Iterable[str] | str | None) -> list[str] | None:
+    """Return names of nodes as a list; None: all.
+
+    Raises:
+        TypeError, ValueError: these are no names, or too many.
+    """
+    if destination is None:
+        return None
+    names = [destination] if isinstance(destination, str) else list(destination)
+    if not all(isinstance(name, str) for name in names):
+        raise TypeError(f"expected destination to be names of nodes, got {destination!r}")
+    if not 0 < len(names) <= LONGEST_NAME_LIST:
+        raise ValueError(f"expected destination to name 1 to {LONGEST_NAME_LIST} nodes, got {len(names)}")
+    return names
+
+
+def check_timeout(timeout: object) -> float:
+    """Return it if it is one.
+
+    Raises:
+        ValueError: it isn't above 0.
+    """
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout < float("inf"):
+        raise ValueError(f"expected timeout to be seconds above 0, got {timeout!r}")
+    return float(timeout)
