@@ -12,9 +12,9 @@ import traceback
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from actorq.codec import decode_body, decode_failure, decode_result, encode_body, encode_failure, encode_result
-from actorq.errors import Ignore, NotRegistered, Reject, Retry, TaskRevoked
+from actorq.errors import Ignore, NotRegistered, Reject, Retry, TaskIgnored, TaskRevoked
 from actorq.messages.ids import format_task_id, new_outbox_id
-from actorq.messages.states import FAILURE, REJECTED, REVOKED, SUCCESS
+from actorq.messages.states import FAILURE, IGNORED, REJECTED, REVOKED, SUCCESS
 from actorq.messages.task import FLAG_IGNORE_RESULT, TaskMessage
 from actorq.plugins.hooks import HookedTask
 from actorq.results import EagerResult
@@ -72,7 +72,7 @@ def run_sent(
         value = _run(_with_hooks(task, hooks), request, arguments, codec_id)
         value = None if message.flags & FLAG_IGNORE_RESULT else decode_result(*encode_result(value, codec_id))
     except Ignore:
-        return EagerResult(request.id, SUCCESS, None, was_sent=True)
+        return EagerResult(request.id, IGNORED, TaskIgnored(), was_sent=True)
     except (Exception, SystemExit) as error:  # a slot outlives sys.exit(), too
         if throw:
             raise
@@ -129,4 +129,6 @@ def _with_hooks(task: Task[..., Any], hooks: tuple[Plugin, ...]) -> Task[..., An
 def _end_of(error: BaseException) -> str:
     if isinstance(error, TaskRevoked):
         return REVOKED
-    return REJECTED if isinstance(error, (Reject, Ignore)) else FAILURE
+    if isinstance(error, Ignore):
+        return IGNORED
+    return REJECTED if isinstance(error, Reject) else FAILURE

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from actorq.codec import decode_failure
-from actorq.errors import Reject, RemoteError, TaskRevoked, WouldBlock
-from actorq.messages.states import NAMES, REJECTED, REVOKED
+from actorq.errors import Reject, RemoteError, TaskIgnored, TaskRevoked, WouldBlock
+from actorq.messages.states import IGNORED, NAMES, REJECTED, REVOKED
 from actorq.tasks.request import current
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ def rebuild_failure(record: ResultRecord) -> tuple[BaseException, str]:
         return TaskRevoked("the task was cancelled, or expired before it could start"), ""
     if state == REJECTED:
         return Reject(), ""
+    if state == IGNORED:
+        return TaskIgnored(), ""
     return RemoteError("unknown", f"the task ended as {state}; what it raised was not kept (ignore_result)"), ""
 
 

@@ -20,6 +20,7 @@ Bad arguments are `ValueError` or `TypeError`, raised where they were given; con
     │  ├─ SlotLost                 the process that ran the task died
     │  ├─ NotRegistered            no task of that name
     │  ├─ TaskRevoked              cancelled or expired
+    │  ├─ TaskIgnored              it raised Ignore: it has neither a result nor a failure
     │  ├─ SoftTimeLimitExceeded    raised inside a task that runs longer than its soft limit
     │  ├─ TimeLimitExceeded        the task ran longer than its hard limit and was killed
     │  ├─ Ignore, Reject, Retry    raised by task code to steer its own outcome
@@ -73,6 +74,7 @@ __all__ = [
     "StoreFull",
     "StoreLocked",
     "TaskError",
+    "TaskIgnored",
     "TaskRevoked",
     "TimeLimitExceeded",
     "WouldBlock",
@@ -202,6 +204,14 @@ class TaskRevoked(TaskError):
     """The task was cancelled, or expired before it could start."""
 
 
+class TaskIgnored(TaskError):
+    """The task raised `Ignore`: it ended with neither a result nor a failure, in the state `state`."""
+
+    def __init__(self, state: str = "IGNORED") -> None:
+        self.state = state
+        super().__init__(f"the task raised Ignore: it has neither a result nor a failure, its state is {state}")
+
+
 class SoftTimeLimitExceeded(TaskError):
     """The run has taken longer than `limit_s`; raised inside the task, which may catch it and clean up."""
 
@@ -219,11 +229,11 @@ class TimeLimitExceeded(TaskError):
 
 
 class Ignore(TaskError):
-    """Raised by a task: store no state and no result."""
+    """Raised by a task: it ends here, and wants neither a result nor a failure; whoever waits gets `TaskIgnored`."""
 
 
 class Reject(TaskError):
-    """Raised by a task: give it back (`requeue=True`) or let it fail with `reason`."""
+    """Raised by a task: it goes back to the end of its queue (`requeue=True`), or ends as REJECTED for `reason`."""
 
     def __init__(self, reason: Any = None, requeue: bool = False) -> None:
         self.reason, self.requeue = reason, requeue

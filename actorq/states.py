@@ -3,6 +3,7 @@
 from actorq.messages.states import (
     ALL_STATES,
     FAILURE,
+    IGNORED,
     PENDING,
     READY_STATES,
     RECEIVED,
@@ -18,6 +19,7 @@ from actorq.messages.states import (
 __all__ = [
     "ALL_STATES",
     "FAILURE",
+    "IGNORED",
     "PENDING",
     "READY_STATES",
     "RECEIVED",

@@ -7,6 +7,7 @@ from typing import Final
 __all__ = [
     "ALL_STATES",
     "FAILURE",
+    "IGNORED",
     "NAMES",
     "NUMBERS",
     "PENDING",
@@ -29,10 +30,22 @@ SUCCESS: Final = "SUCCESS"
 FAILURE: Final = "FAILURE"
 REVOKED: Final = "REVOKED"
 REJECTED: Final = "REJECTED"
+IGNORED: Final = "IGNORED"  # the task wanted neither result nor failure to be kept: it raised Ignore
 UNKNOWN: Final = "UNKNOWN"  # the id was never accepted; Celery has no such state and says PENDING
 
-NAMES: Final = (PENDING, RECEIVED, STARTED, RETRY, SUCCESS, FAILURE, REVOKED, REJECTED, UNKNOWN)
+NAMES: Final = (
+    PENDING,
+    RECEIVED,
+    STARTED,
+    RETRY,
+    SUCCESS,
+    FAILURE,
+    REVOKED,
+    REJECTED,
+    UNKNOWN,
+    IGNORED,
+)  # new ones at the end
 NUMBERS: Final = {name: number for number, name in enumerate(NAMES)}
-READY_STATES: Final = frozenset({SUCCESS, FAILURE, REVOKED, REJECTED})
+READY_STATES: Final = frozenset({SUCCESS, FAILURE, REVOKED, REJECTED, IGNORED})
 UNREADY_STATES: Final = frozenset({PENDING, RECEIVED, STARTED, RETRY})
 ALL_STATES: Final = READY_STATES | UNREADY_STATES | {UNKNOWN}

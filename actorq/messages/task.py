@@ -14,8 +14,8 @@ __all__ = [
     "FLAG_ACK_EARLY",
     "FLAG_IGNORE_RESULT",
     "FLAG_TRACK_STARTED",
-    "KEEP_NO_RESULT",
     "PRIORITIES",
+    "TO_THE_BACK",
     "Delivery",
     "Report",
     "ResultRecord",
@@ -26,7 +26,7 @@ FLAG_IGNORE_RESULT: Final = 1  # keep no result; the terminal state is kept all 
 FLAG_ACK_EARLY: Final = 2  # settle when the run starts, not when it ends
 FLAG_TRACK_STARTED: Final = 4
 PRIORITIES: Final = range(10)  # 9 goes first
-KEEP_NO_RESULT: Final = -1  # codec id of a report whose task raised Ignore: neither its state nor a result is kept
+TO_THE_BACK: Final = -2  # codec id of a RETRY without `due_at`: the task itself wants to go behind the others
 
 
 class TaskMessage(msgspec.Struct, array_like=True, gc=False):
@@ -76,7 +76,8 @@ class Report(msgspec.Struct, array_like=True, gc=False):
     """What a slot says about one delivery that has ended.
 
     `state` is one of `actorq.states`' wire numbers. `payload` is the encoded result, or the encoded failure.
-    `due_at` (Unix seconds) goes with RETRY, whose `payload` is then the new body (empty: the same again).
+    `due_at` (Unix seconds) goes with RETRY, whose `payload` is then the new body (empty: the same again). A RETRY without
+    it is no retry: the delivery goes back to its queue, to the front or (`TO_THE_BACK`) to the end.
     """
 
     key: int

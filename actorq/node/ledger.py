@@ -20,13 +20,14 @@ from actorq.engine.protocol import Change, NewTask
 from actorq.errors import SlotLost, TaskRevoked
 from actorq.messages.ids import NUMBER_BITS, NUMBER_MASK
 from actorq.messages.states import FAILURE, NUMBERS, RETRY, REVOKED
-from actorq.messages.task import KEEP_NO_RESULT, Delivery, Report, ResultRecord, TaskMessage
+from actorq.messages.task import TO_THE_BACK, Delivery, Report, ResultRecord, TaskMessage
 from actorq.node import lanes
 from actorq.node.batch import Batch, Sealed
 from actorq.node.credit import next_mean_s, plan_credit
 from actorq.node.desks import OutboxDesk, SlotDesk
 from actorq.node.lanes import Lanes
 from actorq.node.legacy import Legacy
+from actorq.node.requeues import Requeues
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -57,6 +58,7 @@ class Ledger:
         self.lanes = Lanes(opened.ready)
         self._batch = Batch()
         self._legacy = Legacy()
+        self._requeues = Requeues()
         for outbox_id, (no, taken) in opened.outboxes.items():
             self.open_outbox(outbox_id, no, taken)
 
@@ -192,16 +194,17 @@ class Ledger:
             return
         key, batch = delivery.key, self._batch
         record = _make_record(report, now)
-        if record is not None:
-            batch.results.append(record)
+        batch.results.append(record)
         if batch.changed:
             batch.changed.pop(key, None)  # a transaction says one thing about a task: its end
         if batch.fresh.pop(key, None) is None:
             batch.settle(key, delivery.token, record)
-        elif record is not None:
+        else:
             batch.straight.append(record)
             if delivery.message.alias is not None:
                 batch.aliases.append((delivery.message.alias, key))
+        if self._requeues:
+            self._requeues.note_end(delivery)
         self._count_end(key)
 
     def _count_end(self, key: int) -> None:
@@ -212,28 +215,41 @@ class Ledger:
             outbox.finished = key & NUMBER_MASK
 
     def _again(self, delivery: Delivery, report: Report, now: float) -> None:
-        """Run a task once more: handed back to the front (no `due_at`), or because it asked for a retry."""
+        """Run a task once more: it is handed back (no `due_at`), or it asked for a retry."""
         if report.due_at is None:
-            self.lanes.put_back([delivery])
+            self._give_back(delivery, report, now)
             return
         batch, before = self._batch, delivery.message
         message = msgspec.structs.replace(before, retries=before.retries + 1)
         if report.payload:
             message.body, message.codec_id = report.payload, report.codec_id
         delivery.message = message
-        is_fresh = batch.fresh.pop(delivery.key, None) is not None
+        if self._requeues:
+            self._requeues.note_end(delivery)
         if report.due_at > now:
-            if is_fresh:
-                message.eta = report.due_at
-                batch.puts.append(NewTask(delivery.key, message, deliveries=delivery.deliveries))
-            else:
-                batch.change(Change(delivery.key, delivery.token, delivery.deliveries, message, report.due_at))
+            self._put_off(delivery, report.due_at)
             return
-        if is_fresh:
-            batch.fresh[delivery.key] = delivery
-        else:
+        if delivery.key not in batch.fresh:
             batch.change(Change(delivery.key, delivery.token, delivery.deliveries, message, keep_lease=True))
         self.lanes.append(self.lanes.get_lane(message.queue, message.priority), delivery)
+
+    def _give_back(self, delivery: Delivery, report: Report, now: float) -> None:
+        """Take a delivery back, uncounted: to the front, or where the task wants that itself behind the others."""
+        if report.codec_id != TO_THE_BACK:
+            self.lanes.put_back([delivery])
+        elif pause_s := self._requeues.plan_pause(delivery):
+            self._put_off(delivery, now + pause_s)
+        else:
+            self.lanes.append(self.lanes.get_lane(delivery.message.queue, delivery.message.priority), delivery)
+
+    def _put_off(self, delivery: Delivery, due_at: float) -> None:
+        """Let a task wait in the store until then."""
+        batch, message = self._batch, delivery.message
+        if batch.fresh.pop(delivery.key, None) is None:
+            batch.change(Change(delivery.key, delivery.token, delivery.deliveries, message, due_at))
+        else:
+            message = msgspec.structs.replace(message, eta=due_at)
+            batch.puts.append(NewTask(delivery.key, message, deliveries=delivery.deliveries))
 
     def fail_delivery(self, slot: SlotDesk, key: int, cause: str, traceback: str, now: float) -> bool:
         """Count a delivery whose slot died while it ran. Return whether the task is a dead letter now."""
@@ -279,8 +295,7 @@ class Ledger:
         if report.state == _RETRY:
             return  # rare, and nothing ended: it simply runs again
         record = _make_record(report, now)
-        if record is not None:
-            self._batch.results.append(record)
+        self._batch.results.append(record)
         self._batch.settle(report.key, report.token, record)
 
     def recover_death(self, task: StoredTask, token: int, cause: str, now: float) -> None:
@@ -359,8 +374,6 @@ class Ledger:
         return None if waiting is None else (waiting, None)
 
 
-def _make_record(report: Report, now: float) -> ResultRecord | None:
-    """Return what is to be kept of a task that ended; None where it wants nothing kept."""
-    if report.codec_id == KEEP_NO_RESULT:
-        return None
+def _make_record(report: Report, now: float) -> ResultRecord:
+    """Return what is to be kept of a task that ended."""
     return ResultRecord(report.key, report.state, report.payload, report.codec_id, now, report.runtime_s)

@@ -7,9 +7,9 @@ nothing that a task raises, SystemExit and KeyboardInterrupt included, gets any 
 | --- | --- | --- |
 | returns | SUCCESS | the result, by the serializer of its arguments; nothing where the caller ignores it |
 | raises Retry | RETRY, `due_at` | the new body, or nothing: the same again; counts as a retry |
-| raises Reject(requeue=True) | RETRY, no `due_at` | nothing: handed back to the front of its queue, doesn't count |
+| raises Reject(requeue=True) | RETRY, no `due_at`, `TO_THE_BACK` | nothing: to the end of its queue, doesn't count |
 | raises Reject | REJECTED | the failure |
-| raises Ignore | SUCCESS, codec `KEEP_NO_RESULT` | nothing: neither a state nor a result is to be kept |
+| raises Ignore | IGNORED | nothing |
 | raises TaskRevoked, or has expired | REVOKED | the failure |
 | raises anything else | FAILURE | the failure with the traceback, actorq's own frames left out |
 | is unknown, or its bytes are | FAILURE | NotRegistered, DecodeError |
@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from actorq.codec import decode_body, encode_body, encode_failure, encode_result
 from actorq.errors import EncodeError, Ignore, NotRegistered, Reject, RemoteError, Retry, TaskRevoked
 from actorq.messages import states
-from actorq.messages.task import FLAG_IGNORE_RESULT, KEEP_NO_RESULT, Delivery, Report
+from actorq.messages.task import FLAG_IGNORE_RESULT, TO_THE_BACK, Delivery, Report
 from actorq.slot.limits import SoftLimit, run_limited
 from actorq.tasks.request import Request, current
 
@@ -44,6 +44,7 @@ FAILURE: Final = states.NUMBERS[states.FAILURE]
 RETRY: Final = states.NUMBERS[states.RETRY]
 REVOKED: Final = states.NUMBERS[states.REVOKED]
 REJECTED: Final = states.NUMBERS[states.REJECTED]
+IGNORED: Final = states.NUMBERS[states.IGNORED]
 
 MAX_TRACEBACK_CHARS: Final = 64 * 1024  # the middle is left out beyond that
 MAX_NAMES_TOLD: Final = 30  # of registered tasks, in a NotRegistered
@@ -167,9 +168,9 @@ def _judge(delivery: Delivery, error: BaseException) -> Report:
         case Retry():
             return _retry(delivery, error)
         case Ignore():
-            return Report(delivery.key, delivery.token, SUCCESS, b"", KEEP_NO_RESULT)
+            return Report(delivery.key, delivery.token, IGNORED)
         case Reject(requeue=True):
-            return hand_back(delivery)
+            return Report(delivery.key, delivery.token, RETRY, b"", TO_THE_BACK)
         case Reject():
             return _fail(delivery, error, REJECTED)
         case TaskRevoked():

@@ -20,7 +20,7 @@ SUPERVISORS = "Backoff ChildSpec Component DynamicSupervisor Supervisor"
 ERRORS = """
     ActorDead ActorError ActorqError AlreadyStarted AskTimeout BrokerUnavailable ConfigError DecodeError EncodeError Ignore
     MailboxFull MaxRetriesExceeded NotRegistered PluginError QueueFull Reject RemoteError ResultTimeout ResultUnknown Retry SlotLost
-    SoftTimeLimitExceeded SpecError StoreDamaged StoreError StoreFull StoreLocked TaskError TaskRevoked TimeLimitExceeded WouldBlock
+    SoftTimeLimitExceeded SpecError StoreDamaged StoreError StoreFull StoreLocked TaskError TaskIgnored TaskRevoked TimeLimitExceeded WouldBlock
 """
 
 

@@ -132,8 +132,16 @@ def test_the_tutorial_happens_as_it_is_told(tmp_path, monkeypatch):
         sys.modules.pop("tasks").app.close()
 
 
+GUIDES = [
+    "control",
+    "results",
+    "states",
+    "time-limits",
+]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("guide", ["control", "results", "time-limits"])
+@pytest.mark.parametrize("guide", GUIDES)
 def test_a_guide_to_tasks_happens_as_it_is_told(guide, tmp_path, monkeypatch):
     page = DOCS / "guides" / f"{guide}.md"
     (tmp_path / "tasks.py").write_text(next(text for text in blocks(page, "python") if "@app.task" in text))

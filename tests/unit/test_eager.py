@@ -122,7 +122,7 @@ def test_every_end_of_a_task_has_its_state(app):
         raise {"ignore": Ignore, "reject": Reject, "revoke": TaskRevoked, "exit": SystemExit}[how]
 
     found = {how: end.delay(how).state for how in ("ignore", "reject", "revoke", "exit")}
-    assert found == {"ignore": "SUCCESS", "reject": "REJECTED", "revoke": "REVOKED", "exit": "FAILURE"}
+    assert found == {"ignore": "IGNORED", "reject": "REJECTED", "revoke": "REVOKED", "exit": "FAILURE"}
     assert end.apply_async(("reject",), expires=-1).state == "REVOKED"
 
 

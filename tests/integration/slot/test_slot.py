@@ -11,7 +11,7 @@ import pytest
 
 from actorq.codec import decode_failure, decode_result, encode_body
 from actorq.messages import states
-from actorq.messages.task import FLAG_IGNORE_RESULT, KEEP_NO_RESULT, Delivery, TaskMessage
+from actorq.messages.task import FLAG_IGNORE_RESULT, TO_THE_BACK, Delivery, TaskMessage
 from actorq.messages.wire import DONE, Done
 from actorq.slot.bell import bell_path
 from actorq.slot.line import LineView
@@ -134,9 +134,9 @@ def test_results_of_many_megabytes_do_not_stop_a_slot_for_good(node, broker):
     ("call", "expected"),
     [
         (("retry_at", 1234.5), ("RETRY", 0, 1234.5)),
-        (("reject", True), ("RETRY", 0, None)),
+        (("reject", True), ("RETRY", TO_THE_BACK, None)),
         (("reject", False), ("REJECTED", 0, None)),
-        (("ignore",), ("SUCCESS", KEEP_NO_RESULT, None)),
+        (("ignore",), ("IGNORED", 0, None)),
         (("nobody",), ("FAILURE", 0, None)),
         (("add", 1, "x"), ("FAILURE", 0, None)),
     ],

@@ -10,7 +10,7 @@ import pytest
 from actorq.codec import decode_body, decode_failure, decode_result, encode_body
 from actorq.errors import Ignore, NotRegistered, Reject, Retry, TaskRevoked
 from actorq.messages import states
-from actorq.messages.task import FLAG_IGNORE_RESULT, KEEP_NO_RESULT, Delivery, TaskMessage
+from actorq.messages.task import FLAG_IGNORE_RESULT, TO_THE_BACK, Delivery, TaskMessage
 from actorq.slot.outcome import MAX_TRACEBACK_CHARS, TaskRunner, format_failure, hand_back
 from actorq.tasks.request import current_request
 
@@ -103,18 +103,18 @@ def test_a_retry_with_arguments_that_cannot_be_sent_is_a_failure():
 
 def test_a_rejected_task_goes_back_or_fails():
     back = run(raiser(Reject("no", requeue=True)))
-    assert (state_of(back), back.due_at) == ("RETRY", None)
+    assert (state_of(back), back.due_at, back.codec_id) == ("RETRY", None, TO_THE_BACK)
     assert state_of(run(raiser(Reject("no")))) == "REJECTED"
 
 
-def test_a_handed_back_delivery_looks_like_a_requeued_one():
-    message = TaskMessage(1, "job", b"")
-    assert hand_back(Delivery(11, 22, 0, 7, message)) == run(raiser(Reject(requeue=True)))
+def test_a_delivery_that_was_not_run_goes_back_to_the_front():
+    back = hand_back(Delivery(11, 22, 0, 7, TaskMessage(1, "job", b"")))
+    assert (state_of(back), back.due_at, back.codec_id) == ("RETRY", None, 0)
 
 
-def test_an_ignored_run_is_a_success_of_which_nothing_is_kept():
+def test_an_ignored_run_keeps_its_state_and_nothing_else():
     report = run(raiser(Ignore()))
-    assert (state_of(report), report.codec_id, report.payload) == ("SUCCESS", KEEP_NO_RESULT, b"")
+    assert (state_of(report), report.codec_id, report.payload) == ("IGNORED", 0, b"")
 
 
 def test_a_revoked_or_expired_task_is_revoked():
