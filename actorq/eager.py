@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from actorq.codec import decode_body, decode_failure, decode_result, encode_body, encode_failure, encode_result
 from actorq.errors import Ignore, NotRegistered, Reject, Retry, TaskIgnored, TaskRevoked
 from actorq.messages.ids import format_task_id, new_outbox_id
-from actorq.messages.states import FAILURE, IGNORED, REJECTED, REVOKED, SUCCESS
+from actorq.messages.states import FAILURE, IGNORED, REJECTED, RETRY, REVOKED, SUCCESS
 from actorq.messages.task import FLAG_IGNORE_RESULT, TaskMessage
 from actorq.plugins.hooks import HookedTask
 from actorq.results import EagerResult
+from actorq.tasks.handlers import tell_end
 from actorq.tasks.request import Request, current, pop_request, push_request
 
 if TYPE_CHECKING:
@@ -53,9 +54,12 @@ def run_applied(
     try:
         value = _run(_with_hooks(task, hooks), request, arguments)
     except Exception as error:
+        text = traceback.format_exc()
+        tell_end(task, request, _end_of(error), error, text)
         if throw:
             raise
-        return EagerResult(request.id, _end_of(error), error, traceback.format_exc())
+        return EagerResult(request.id, _end_of(error), error, text)
+    tell_end(task, request, SUCCESS, value)
     return EagerResult(request.id, SUCCESS, value)
 
 
@@ -69,16 +73,18 @@ def run_sent(
     try:
         if message.expires is not None and message.expires <= time.time():
             raise TaskRevoked(f"expired at {message.expires:.3f}, before it could start")
-        value = _run(_with_hooks(task, hooks), request, arguments, codec_id)
-        value = None if message.flags & FLAG_IGNORE_RESULT else decode_result(*encode_result(value, codec_id))
+        returned = _run(_with_hooks(task, hooks), request, arguments, codec_id)
+        value = None if message.flags & FLAG_IGNORE_RESULT else decode_result(*encode_result(returned, codec_id))
     except Ignore:
         return EagerResult(request.id, IGNORED, TaskIgnored(), was_sent=True)
     except (Exception, SystemExit) as error:  # a slot outlives sys.exit(), too
-        if throw:
-            raise
         # What comes back from a node is another object, and of another class where this one isn't registered.
         came, text = decode_failure(encode_failure(error, traceback.format_exc()))
+        tell_end(task, request, _end_of(error), error, text)
+        if throw:
+            raise
         return EagerResult(request.id, _end_of(error), came, text, was_sent=True)
+    tell_end(task, request, SUCCESS, returned)
     return EagerResult(request.id, SUCCESS, value, was_sent=True)
 
 
@@ -94,7 +100,10 @@ def _run(task: Task[..., Any], request: Request, arguments: _Arguments, codec_id
                 arguments = again.arguments
                 if codec_id is not None:
                     arguments = decode_body(codec_id, encode_body(*arguments, codec_id))
+            tell_end(task.definition, request, RETRY, again)
             request.message.retries += 1
+            if again.expires is not None:
+                request.message.expires = again.expires
         finally:
             pop_request(token)
 

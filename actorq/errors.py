@@ -243,7 +243,8 @@ class Reject(TaskError):
 class Retry(TaskError):
     """Raised by `task.retry()`: run again at `due_at` (Unix seconds), because of `cause`.
 
-    `arguments` is the `(args, kwargs)` of the next run; None: the same again.
+    `arguments` is the `(args, kwargs)` of the next run; None: the same again. `expires` (Unix seconds) is its new expiry;
+    None: the task's.
     """
 
     def __init__(
@@ -252,8 +253,10 @@ class Retry(TaskError):
         cause: BaseException | None = None,
         due_at: float | None = None,
         arguments: tuple[tuple[Any, ...], dict[str, Any]] | None = None,
+        expires: float | None = None,
     ) -> None:
-        self.message, self.cause, self.due_at, self.arguments = message, cause, due_at, arguments
+        self.message, self.cause, self.due_at = message, cause, due_at
+        self.arguments, self.expires = arguments, expires
         super().__init__(message)
 
 

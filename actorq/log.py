@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["LazyLogger", "get_logger"]
+__all__ = ["LazyLogger", "get_logger", "set_plain_level"]
+
+_plain_level = logging.WARNING  # of a program that hasn't set up structlog
 
 
 class LazyLogger:
@@ -48,11 +50,26 @@ def _make_plain(name: str) -> Any:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso"),
             structlog.processors.format_exc_info,
-            structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "logger_name", "event"]),
+            _render_plain,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        wrapper_class=structlog.make_filtering_bound_logger(_plain_level),
         logger_name=name,
     )
+
+
+def _render_plain(_logger: Any, _method: str, event: Any) -> str:
+    """Return the event as one line of keys and values; a traceback follows on lines of its own."""
+    import structlog  # noqa: PLC0415
+
+    text = event.pop("exception", "")
+    render = structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "logger_name", "event"])
+    return f"{render(_logger, _method, event)}{text and chr(10)}{text}"
+
+
+def set_plain_level(level: str) -> None:
+    """Choose from which level on, by its name in `logging`, events are shown where structlog isn't set up."""
+    global _plain_level  # noqa: PLW0603  one for the process, like what it stands in for
+    _plain_level = getattr(logging, level.upper(), logging.WARNING)
 
 
 def get_logger(name: str) -> LazyLogger:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
@@ -100,6 +101,7 @@ def node(common: Common, /, name: str | None, loglevel: str, lifeline: int | Non
 
     if not common.app:
         raise ConfigError("expected an application, got none; say which with -A MODULE or ACTORQ_APP")
+    os.environ["ACTORQ_LOGLEVEL"] = loglevel  # for slots, which log how their tasks end
     # First of all: it imports the application in a process of its own while this one imports what a node needs.
     zygote = ZygoteProcess(common.app, plugins=common.plugins, values=common.plugin_values)
     zygote.start()

@@ -76,8 +76,9 @@ class Report(msgspec.Struct, array_like=True, gc=False):
     """What a slot says about one delivery that has ended.
 
     `state` is one of `actorq.states`' wire numbers. `payload` is the encoded result, or the encoded failure.
-    `due_at` (Unix seconds) goes with RETRY, whose `payload` is then the new body (empty: the same again). A RETRY without
-    it is no retry: the delivery goes back to its queue, to the front or (`TO_THE_BACK`) to the end.
+    `due_at` (Unix seconds) goes with RETRY, whose `payload` is then the new body (empty: the same again), and so does
+    `expires`, the new expiry (None: as it was). A RETRY without `due_at` is no retry: the delivery goes back to its queue,
+    to the front or (`TO_THE_BACK`) to the end.
     """
 
     key: int
@@ -87,6 +88,7 @@ class Report(msgspec.Struct, array_like=True, gc=False):
     codec_id: int = 0
     runtime_s: float = 0.0
     due_at: float | None = None
+    expires: float | None = None
 
 
 class ResultRecord(msgspec.Struct, array_like=True, gc=False):

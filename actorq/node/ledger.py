@@ -223,6 +223,8 @@ class Ledger:
         message = msgspec.structs.replace(before, retries=before.retries + 1)
         if report.payload:
             message.body, message.codec_id = report.payload, report.codec_id
+        if report.expires is not None:
+            message.expires = report.expires
         delivery.message = message
         if self._requeues:
             self._requeues.note_end(delivery)

@@ -121,6 +121,12 @@ class _Task(Protocol):
 
     name: str
     is_coroutine: bool
+    handlers: frozenset[str]
+
+    @property
+    def definition(self) -> Any:
+        """The task as its application knows it."""
+        ...
 
     def run_delivery(self, args: tuple[Any, ...], kwargs: dict[str, Any], request: Request) -> Any:
         """Run it and return the result, or the coroutine that will."""
@@ -130,11 +136,12 @@ class _Task(Protocol):
 class HookedTask:
     """A task with hooks around each of its runs; looks to a slot like any task."""
 
-    __slots__ = ("_plugins", "_task", "is_coroutine", "name")
+    __slots__ = ("_plugins", "_task", "definition", "handlers", "is_coroutine", "name")
 
     def __init__(self, task: _Task, plugins: Sequence[Plugin]) -> None:
         self._task, self._plugins = task, plugins
         self.name, self.is_coroutine = task.name, task.is_coroutine
+        self.definition, self.handlers = task.definition, task.handlers
 
     def run_delivery(self, args: tuple[Any, ...], kwargs: dict[str, Any], request: Request) -> Any:
         """Run it and return the result, or the coroutine that will."""

@@ -26,7 +26,9 @@ from actorq.codec import decode_body, encode_body, encode_failure, encode_result
 from actorq.errors import EncodeError, Ignore, NotRegistered, Reject, RemoteError, Retry, TaskRevoked
 from actorq.messages import states
 from actorq.messages.task import FLAG_IGNORE_RESULT, TO_THE_BACK, Delivery, Report
+from actorq.slot.aftermath import conclude
 from actorq.slot.limits import SoftLimit, run_limited
+from actorq.tasks.handlers import tell_end
 from actorq.tasks.request import Request, current
 
 if TYPE_CHECKING:
@@ -60,6 +62,12 @@ class RunnableTask(Protocol):
 
     name: str
     is_coroutine: bool
+    handlers: frozenset[str]
+
+    @property
+    def definition(self) -> Any:
+        """The task as its application knows it."""
+        ...
 
     def run_delivery(self, args: tuple[Any, ...], kwargs: dict[str, Any], request: Request) -> Any:
         """Run it and return the result, or the coroutine that will."""
@@ -86,6 +94,7 @@ class TaskRunner:
         task = self._tasks.get(message.task)
         if task is None:
             return _fail(delivery, NotRegistered(message.task, sorted(self._tasks)[:MAX_NAMES_TOLD]))
+        request = None
         try:
             args, kwargs = decode_body(message.codec_id, message.body)
             request = Request.from_delivery(delivery, self._hostname, self._pid)
@@ -101,11 +110,18 @@ class TaskRunner:
             finally:
                 _set_request(None)
             if message.flags & FLAG_IGNORE_RESULT:
-                return Report(delivery.key, delivery.token, SUCCESS)
-            codec_id, payload = _ENCODED_NONE if result is None else _encode(result, message.codec_id)
-            return Report(delivery.key, delivery.token, SUCCESS, payload, codec_id)
+                report = Report(delivery.key, delivery.token, SUCCESS)
+            else:
+                codec_id, payload = _ENCODED_NONE if result is None else _encode(result, message.codec_id)
+                report = Report(delivery.key, delivery.token, SUCCESS, payload, codec_id)
+            if task.handlers:
+                tell_end(task.definition, request, states.SUCCESS, result)
+            return report
         except BaseException as error:  # noqa: BLE001  the one place where everything a task raises ends
-            return _judge(delivery, error)
+            report = _judge(delivery, error)
+            if request is not None:
+                conclude(task.definition, request, report, error)
+            return report
 
     def _run_limited(
         self, task: RunnableTask, args: tuple[Any, ...], kwargs: dict[str, Any], request: Request, limit_s: float
@@ -186,7 +202,7 @@ def _retry(delivery: Delivery, wish: Retry) -> Report:
         body = encode_body(*wish.arguments, codec_id) if wish.arguments else b""
     except Exception as error:  # noqa: BLE001  as with a result: an object's own code
         return _fail(delivery, error)
-    return Report(delivery.key, delivery.token, RETRY, body, codec_id, 0.0, due_at)
+    return Report(delivery.key, delivery.token, RETRY, body, codec_id, 0.0, due_at, wish.expires)
 
 
 def _fail(delivery: Delivery, error: BaseException, state: int = FAILURE) -> Report:
@@ -196,8 +212,6 @@ def _fail(delivery: Delivery, error: BaseException, state: int = FAILURE) -> Rep
     except BaseException as trouble:  # noqa: BLE001  out of memory, or an exception that exits when it is looked at
         known = RemoteError(_type_name(error), f"can't be described: {type(trouble).__name__}")
         payload = encode_failure(known, text)
-    # The traceback holds every frame of the task and what they refer to: let go of it before the next run.
-    error.__traceback__ = None
     return Report(delivery.key, delivery.token, state, payload)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,9 +11,10 @@ from actorq.codec.plain import check_msgpack
 from actorq.codec.serializers import get_codec_id
 from actorq.config import suggest
 from actorq.messages.task import FLAG_IGNORE_RESULT, TaskMessage
+from actorq.tasks.moments import find_due_at, find_expiry
 from actorq.tasks.options import check_limits, check_options
 from actorq.tasks.routing import Route
-from actorq.tasks.task import SendPlan, as_unix_seconds, find_due_at
+from actorq.tasks.task import SendPlan
 
 if TYPE_CHECKING:
     from actorq.config import Settings
@@ -92,17 +92,6 @@ def apply_call_options(template: TaskMessage, expires_s: float | None, options: 
     message.alias = _check_alias(options.get("task_id"))
     message.headers = check_headers(options.get("headers"))
     return message
-
-
-def find_expiry(expires: Any) -> float | None:
-    """Return the Unix seconds that `expires` means: an aware datetime, or seconds from now.
-
-    Raises:
-        ValueError: a datetime without a time zone.
-    """
-    if expires is None:
-        return None
-    return time.time() + expires if isinstance(expires, (int, float)) else as_unix_seconds("expires", expires)
 
 
 def check_headers(headers: Any) -> dict[str, Any] | None:

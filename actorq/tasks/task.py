@@ -9,16 +9,16 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-import time
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar
 
 from actorq.codec.serializers import get_codec_id
-from actorq.errors import Ignore, MaxRetriesExceeded, Reject, Retry
+from actorq.errors import Retry
 from actorq.messages.task import FLAG_ACK_EARLY, FLAG_IGNORE_RESULT, FLAG_TRACK_STARTED, TaskMessage
 from actorq.tasks.arguments import compile_check
-from actorq.tasks.backoff import plan_retry_delay
+from actorq.tasks.handlers import ErrorInfo, find_handlers
 from actorq.tasks.options import OPTION_NAMES, check_options
 from actorq.tasks.request import Request, current, pop_request, push_request
+from actorq.tasks.retrying import plan_autoretry, plan_retry
 from actorq.tasks.routing import Route
 
 if TYPE_CHECKING:
@@ -95,7 +95,8 @@ class Task(Generic[P, R]):
     __wrapped__: Callable[..., Any]
     __name__: str
     _plan: SendPlan | None = None
-    _bound: ClassVar[bool] = False
+    handlers: frozenset[str] = frozenset()
+    _is_simple: bool = True
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
         """Do the work; class-based tasks override this."""
@@ -125,6 +126,8 @@ class Task(Generic[P, R]):
                 self.__wrapped__ = functools.partial(function, self)
         body = self._body
         self.is_coroutine = inspect.iscoroutinefunction(body)
+        self.handlers = find_handlers(type(self), Task)
+        self._is_simple = not self.autoretry_for and "before_start" not in self.handlers
         self._check = compile_check(body, skip_first=False) if self.typing else None
 
     @property
@@ -266,6 +269,11 @@ class Task(Generic[P, R]):
     # -- inside a run -------------------------------------------------------------------------------------------------
 
     @property
+    def definition(self) -> Self:
+        """The task itself, also where hooks of plugins stand around it."""
+        return self
+
+    @property
     def request(self) -> Request:
         """The request that this code runs for; outside of any run, one that says `called_directly`."""
         return current.get() or Request.make_local(self.name, (), {})
@@ -278,73 +286,94 @@ class Task(Generic[P, R]):
         """
         request.args = args
         request.kwargs = kwargs
-        if not self.autoretry_for:
+        if self._is_simple:
             return self._body(*args, **kwargs)
         if self.is_coroutine:
-            return self._run_coroutine(args, kwargs)
+            return self._run_coroutine(args, kwargs, request)
+        self._prepare(args, kwargs, request)
         try:
             return self._body(*args, **kwargs)
         except self.autoretry_for as error:
-            raise self._plan_autoretry(error) from error
+            raise plan_autoretry(self, request, error) from error
 
-    async def _run_coroutine(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    async def _run_coroutine(self, args: Sequence[Any], kwargs: Mapping[str, Any], request: Request) -> Any:
+        self._prepare(args, kwargs, request)
         try:
             return await self._body(*args, **kwargs)
         except self.autoretry_for as error:
-            raise self._plan_autoretry(error) from error
+            raise plan_autoretry(self, request, error) from error
 
-    def _plan_autoretry(self, error: BaseException) -> BaseException:
-        """Return what to raise: a Retry, or the error itself."""
-        if isinstance(error, (Retry, Ignore, Reject, *self.dont_autoretry_for)):
-            return error
-        options = dict(self.retry_kwargs)
-        if self.retry_backoff:
-            options["countdown"] = plan_retry_delay(
-                self.request.retries,
-                factor=max(1.0, float(self.retry_backoff)),
-                maximum_s=self.retry_backoff_max,
-                jitter=self.retry_jitter,
-            )
-        try:
-            return self.retry(exc=error, throw=False, **options)
-        except Exception as exhausted:  # noqa: BLE001  the cause itself, once there are no retries left
-            return exhausted
+    def _prepare(self, args: Sequence[Any], kwargs: Mapping[str, Any], request: Request) -> None:
+        if "before_start" in self.handlers:
+            self.before_start(request.id, args, kwargs)
 
-    def retry(
+    def retry(  # noqa: PLR0917  Celery's arguments
         self,
         args: Sequence[Any] | None = None,
         kwargs: Mapping[str, Any] | None = None,
         exc: BaseException | None = None,
-        *,
         throw: bool = True,
-        countdown: float | None = None,
         eta: datetime.datetime | float | None = None,
+        countdown: float | None = None,
         max_retries: int | None = None,
+        *,
+        expires: datetime.datetime | float | None = None,
     ) -> Retry:
         """Ask for another run of the same task, in `countdown` seconds (else `default_retry_delay`) or at `eta`.
+
+        It keeps its id, queue, priority, headers and limits; `args`, `kwargs` and `expires` are new where they are given.
+        With `throw=False` the Retry is returned: raise it, else nothing happens.
 
         Raises:
             Retry: always with `throw`; it tells the slot. Write `raise self.retry(...)` so that readers see it end here.
             MaxRetriesExceeded: no retries are left and there is no cause; else the cause itself is raised.
         """
-        request = self.request
         cause = exc or sys.exc_info()[1]
-        if request.called_directly:
-            raise cause or Retry(f"task {self.name} asked for another run, but it was called directly")
-        limit = self.max_retries if max_retries is None else max_retries
-        if limit is not None and request.retries >= limit:
-            raise cause or MaxRetriesExceeded(f"task {self.name} {request.id} has used up its {limit} retries")
-        due_at = find_due_at(self.default_retry_delay if countdown is None and eta is None else countdown, eta)
-        arguments = None
-        if args is not None or kwargs is not None:
-            arguments = (
-                tuple(request.args if args is None else args),
-                dict(request.kwargs if kwargs is None else kwargs),
-            )
-        again = Retry(str(cause) if cause else "", cause, due_at, arguments)
+        again = plan_retry(
+            self,
+            self.request,
+            cause,
+            args=args,
+            kwargs=kwargs,
+            countdown=countdown,
+            eta=eta,
+            expires=expires,
+            max_retries=max_retries,
+        )
+        if not isinstance(again, Retry) or again is cause or self.request.called_directly:
+            raise again
         if throw:
             raise again from cause
         return again
+
+    # -- handlers: override what you need -----------------------------------------------------------------------------
+
+    def before_start(self, task_id: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        """Called in the slot before each run; what it raises is how the run ends."""
+
+    def on_success(self, retval: Any, task_id: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        """Called when a run has returned `retval`."""
+
+    def on_retry(
+        self, exc: BaseException, task_id: str, args: Sequence[Any], kwargs: Mapping[str, Any], einfo: ErrorInfo
+    ) -> None:
+        """Called when a run has asked for another, because of `exc`."""
+
+    def on_failure(
+        self, exc: BaseException, task_id: str, args: Sequence[Any], kwargs: Mapping[str, Any], einfo: ErrorInfo
+    ) -> None:
+        """Called when a run has failed with `exc`."""
+
+    def after_return(  # noqa: PLR0917  Celery's arguments
+        self,
+        status: str,
+        retval: Any,
+        task_id: str,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        einfo: ErrorInfo | None,
+    ) -> None:
+        """Called after one of the others; `status` is SUCCESS, RETRY or FAILURE, `retval` the result or the exception."""
 
     def __repr__(self) -> str:
         return f"<task {self.name}>" if self.name else f"<{type(self).__qualname__}, not registered>"
@@ -356,31 +385,3 @@ class CoroutineTask(Task[P, R]):
     if TYPE_CHECKING:
         # The value of `delay()` is what the coroutine returns, the value of a direct call is the coroutine.
         def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]: ...  # type: ignore[override]
-
-
-def find_due_at(countdown: float | None, eta: datetime.datetime | float | None) -> float | None:
-    """Return the Unix seconds that `countdown` or `eta` means, or None for at once.
-
-    Raises:
-        ValueError: both are given, or `eta` has no time zone.
-    """
-    if countdown is not None and eta is not None:
-        raise ValueError(f"expected countdown or eta, got both: {countdown!r} and {eta!r}")
-    if countdown is not None:
-        return time.time() + countdown
-    return None if eta is None else as_unix_seconds("eta", eta)
-
-
-def as_unix_seconds(name: str, moment: datetime.datetime | float) -> float:
-    """Return a moment as Unix seconds.
-
-    Raises:
-        ValueError: a datetime without a time zone, which would mean another moment on another machine.
-    """
-    if isinstance(moment, (int, float)):
-        return float(moment)
-    if moment.tzinfo is None:
-        raise ValueError(
-            f"expected {name} with a time zone, got {moment!r}; use datetime.now(timezone.utc) + timedelta(...)"
-        )
-    return moment.timestamp()

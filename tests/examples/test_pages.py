@@ -136,6 +136,7 @@ GUIDES = [
     "control",
     "results",
     "states",
+    "tasks",
     "time-limits",
 ]
 

@@ -19,10 +19,13 @@ class Job:
     """A task whose body is a function of its arguments."""
 
     name = "job"
+    handlers: frozenset[str] = frozenset()
+    throws = ()
 
     def __init__(self, body):
         self.body = body
         self.is_coroutine = asyncio.iscoroutinefunction(body)
+        self.definition = self
 
     def run_delivery(self, args, kwargs, request):
         return self.body(*args, **kwargs)

@@ -10,8 +10,8 @@ from actorq import App, MaxRetriesExceeded, Reject, Request, Retry, Task
 from actorq.messages.ids import format_task_id
 from actorq.messages.task import FLAG_ACK_EARLY, FLAG_IGNORE_RESULT, FLAG_TRACK_STARTED, Delivery, TaskMessage
 from actorq.tasks import pop_request, push_request
+from actorq.tasks.moments import find_due_at
 from actorq.tasks.sending import apply_call_options
-from actorq.tasks.task import find_due_at
 
 
 @pytest.fixture
