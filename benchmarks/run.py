@@ -235,24 +235,30 @@ def notes(rows: Sequence[Row]) -> str:
     return "\n".join(found)
 
 
-def measure_kernel(*, short: bool) -> dict[str, Any]:
-    """Return what `bench_kernel` found in a process of its own: its table and its rounds, or why there are none."""
-    command = [sys.executable, "-m", "benchmarks.bench_kernel", "--json", *(["--short"] if short else [])]
+OWN_MEASURES: Final = {
+    "kernel": ("benchmarks.bench_kernel", "The kernel, beside Pykka"),
+    "tasks": ("benchmarks.bench_tasks", "Who waits for whom, and who answers when"),
+}
+
+
+def measure_own(module: str, *, short: bool) -> dict[str, Any]:
+    """Return what a benchmark of actorq alone found in a process of its own: its table and rounds, or why there are none."""
+    command = [sys.executable, "-m", module, "--json", *(["--short"] if short else [])]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     try:
         found: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
     except (IndexError, ValueError):
         sys.stderr.write(ran.stderr)
-        return {"table": f"The kernel wasn't measured: code {ran.returncode}."}
+        return {"table": f"{module} gave nothing: code {ran.returncode}."}
     return found
 
 
-def write(rows: Sequence[Row], about: dict[str, Any], kernel: dict[str, Any] | None = None) -> Path:
+def write(rows: Sequence[Row], about: dict[str, Any], own: dict[str, dict[str, Any]]) -> Path:
     """Write everything that was measured, every round, as JSON."""
     RESULTS.mkdir(parents=True, exist_ok=True)
     path = RESULTS / f"{time.strftime('%Y%m%d-%H%M%S')}.json"
     systems = {row.entry.name: {"title": row.entry.title, "values": row.values, "missing": row.missing} for row in rows}
-    path.write_text(json.dumps({"machine": about, "systems": systems, "kernel": kernel}, indent=2) + "\n")
+    path.write_text(json.dumps({"machine": about, "systems": systems, **own}, indent=2) + "\n")
     return path
 
 
@@ -263,18 +269,22 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=3.0, help="about how long one measure of one round takes")
     names = [entry.name for entry in SYSTEMS]
     parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="SYSTEM", help=", ".join(names))
-    parser.add_argument("--no-kernel", action="store_true", help="leave out the actors' own measures")
+    parser.add_argument("--only-peers", action="store_true", help="leave out what is measured of actorq alone")
     options = parser.parse_args()
     if options.short:
         options.rounds, options.seconds = 1, 0.3
     about = machine()
     rows = run([entry for entry in SYSTEMS if entry.name in options.only], options.rounds, options.seconds)
-    kernel = None if options.no_kernel else measure_kernel(short=options.short)
-    path = write(rows, about | {"rounds": options.rounds, "seconds": options.seconds}, kernel)
+    own = (
+        {}
+        if options.only_peers
+        else {name: measure_own(module, short=options.short) for name, (module, _) in OWN_MEASURES.items()}
+    )
+    path = write(rows, about | {"rounds": options.rounds, "seconds": options.seconds}, own)
     said = ", ".join(f"{key} {value}" for key, value in about.items())
     print(f"\n{said}; medians of {options.rounds}\n\n{figures(rows)}\n\n{ratios(rows)}\n\n{notes(rows)}\n")
-    if kernel is not None:
-        print(f"The kernel, beside Pykka\n\n{kernel['table']}\n")
+    for name, found in own.items():
+        print(f"{OWN_MEASURES[name][1]}\n\n{found['table']}\n")
     print(path)
     return 1 if all(not row.values for row in rows) else 0
 

@@ -37,10 +37,11 @@ class Balancer:
         self._ledger, self._slots, self._switchboard = ledger, slots, switchboard
         self._timers, self._clock = timers, clock
         self._timer: Timer | None = None
+        self._is_soon = False
 
     def arm(self) -> None:
         """Look at the slots again soon if one is idle and another has a list, else now and then while any is at work."""
-        if self._timer is not None:
+        if self._timer is not None and self._is_soon:
             return
         idle = busy = lists = False
         for peer in self._slots.values():
@@ -48,8 +49,15 @@ class Balancer:
             idle = idle or not held
             busy = busy or held > 0
             lists = lists or held > 1
-        if busy:
-            self._timer = self._timers.after(PATIENCE_S if idle and lists else LOOK_S, Invoke(self._look))
+        is_soon = idle and lists
+        if self._timer is not None:
+            if not is_soon:
+                return
+            self._timer.cancel()  # set when nobody was idle yet
+        elif not busy:
+            return
+        self._is_soon = is_soon
+        self._timer = self._timers.after(PATIENCE_S if is_soon else LOOK_S, Invoke(self._look))
 
     def _look(self) -> None:
         """Take what slots finished before a long task and haven't sent; recall what waits there if somebody is idle."""

@@ -1,5 +1,6 @@
 """Who gets the tasks that wait: every slot that has room, the emptiest first, each its share of what it takes.
 
+A slot that has been at one task for a while gets none: they would wait for its end, or for the balancer to take them back.
 Among equally empty ones those that take only some queues go first, so that the others leave them theirs.
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from actorq.messages import wire
+from actorq.node.balance import PATIENCE_S
 from actorq.node.credit import fair_share
 
 if TYPE_CHECKING:
@@ -21,11 +23,7 @@ __all__ = ["hand_out"]
 
 def hand_out(ledger: Ledger, slots: Iterable[SlotPeer], send: Callable[[bytes, bytes, Any], bool], now: float) -> None:
     """Lease what waits to slots and send it to them."""
-    hungry = [
-        peer
-        for peer in slots
-        if not peer.desk.closed and peer.routing_id and len(peer.desk.held) <= peer.desk.credit // 2
-    ]
+    hungry = [peer for peer in slots if _is_hungry(peer)]
     # The emptiest first: an idle slot must not go without because a busy one was asked before it.
     hungry.sort(key=lambda peer: 2 * len(peer.desk.held) + (peer.desk.takes is None))
     for place, peer in enumerate(hungry):
@@ -38,3 +36,10 @@ def hand_out(ledger: Ledger, slots: Iterable[SlotPeer], send: Callable[[bytes, b
         if drawn and not send(peer.routing_id, wire.TASKS, wire.Tasks(desk.settled, drawn)):
             ledger.undo(desk, drawn)  # gone, and the kernel hasn't said so yet
             desk.closed = True
+
+
+def _is_hungry(peer: SlotPeer) -> bool:
+    desk = peer.desk
+    if desk.closed or not peer.routing_id or len(desk.held) > desk.credit // 2:
+        return False
+    return not desk.held or peer.line.running_s() < PATIENCE_S

@@ -116,7 +116,7 @@ def test_a_long_task_keeps_nothing_from_an_idle_slot_that_takes_it(app, start):
     app.flush(10)
     start("only", "-Q", "b")
     assert all("only" in name for name in runners(held[5:]))
-    assert {result.state for result in held[:5]} == {"RECEIVED"}  # by the slot that is busy
+    assert {result.state for result in held[:5]} == {"PENDING"}  # a slot that is busy for long is given nothing
 
 
 def test_priorities_are_strict_in_a_queue_that_one_node_takes(app, start):

@@ -44,9 +44,18 @@ class FakeLedger:
         return self.lanes.draw(desk.held, 1, limit, now, desk.takes)[0]
 
 
+class FakeLine:
+    def __init__(self, running_s):
+        self._running_s = running_s
+
+    def running_s(self):
+        return self._running_s
+
+
 class FakePeer:
-    def __init__(self, name, takes=None, held=()):
+    def __init__(self, name, takes=None, held=(), running_s=0.0):
         self.routing_id = name.encode()
+        self.line = FakeLine(running_s)
         self.desk = SlotDesk(name, takes=takes)
         self.desk.held = {key: delivery(key, queue) for key, queue in held}
 

@@ -1,0 +1,26 @@
+"""The tasks of `bench_tasks`, in a module of their own: a node imports them by its name."""
+
+from __future__ import annotations
+
+import time
+
+from actorq import App
+
+app = App("bench-felt")
+
+
+@app.task
+def work(seconds: float) -> None:
+    """Return at once, or after a while."""
+    if seconds:
+        time.sleep(seconds)
+
+
+@app.task(soft_time_limit=60)
+def softly_limited(_: float) -> None:
+    """Return at once, under a soft limit."""
+
+
+@app.task(time_limit=60)
+def hardly_limited(_: float) -> None:
+    """Return at once, under a hard limit."""
