@@ -66,7 +66,7 @@ def latencies(place: int | None) -> list[float]:
 def ask_times(count: int) -> list[float]:
     """Ask `count` questions while all slots are busy and tasks wait; return how long each answer took, in seconds."""
     busy = list(work.delay_many((BUSY_S,) for _ in range(CONCURRENCY * count)))
-    took = []
+    took: list[float] = []
     while len(took) < count and not busy[-1].ready():
         started_at = time.perf_counter()
         app.ask("active", timeout=10.0)
