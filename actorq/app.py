@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from actorq.client.control import Control
     from actorq.client.dead_letters import DeadLetters
+    from actorq.client.queues import Queues
     from actorq.config import Settings
     from actorq.embedded import Node
     from actorq.results import EagerResult
@@ -318,6 +319,13 @@ class App:
         from actorq.client.control import Control  # noqa: PLC0415  only for whoever asks
 
         return Control(self.ask)
+
+    @property
+    def queues(self) -> Queues:
+        """The queues of this home: to list, peek into, pause, resume, purge and move."""
+        from actorq.client.queues import Queues  # noqa: PLC0415  as above
+
+        return Queues(self.ask)
 
     def use_home(self, home: Home) -> None:
         """Keep everything in another home from now on; where a task runs, that is its node's.

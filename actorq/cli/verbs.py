@@ -15,6 +15,7 @@ VERBS: Final = {
     "inspect": ("actorq.cli.asking", "inspect", "Ask every node: ping, active, reserved, stats, conf and more."),
     "node": ("actorq.cli.node", "node", "Start a node that runs tasks."),
     "plugins": ("actorq.cli.plugins", "plugins", "List plugins, what they add, and which can't be used."),
+    "queue": ("actorq.cli.queue", "queue", "List queues, look into them; pause, resume, purge, move them."),
     "report": ("actorq.cli.watch", "report", "Print versions, paths and settings, for bug reports."),
     "result": ("actorq.cli.tasks", "result", "Print the result of a task, by its id."),
     "status": ("actorq.cli.watch", "status", "Show nodes, slots and queues of a home."),

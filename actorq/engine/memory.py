@@ -17,6 +17,7 @@ from actorq.engine.values import (
     EPOCH_SHIFT,
     DeadTask,
     EngineStats,
+    LaneStats,
     NewTask,
     Opened,
     QueueStats,
@@ -326,6 +327,27 @@ class MemoryEngine:
 
     def find_alias(self, alias: str) -> int | None:
         return self._state.aliases.get(alias)
+
+    def peek(self, queue: str, limit: int) -> list[StoredTask]:
+        waiting = [
+            row for row in self._state.tasks.values() if row.message.queue == queue and row.key not in self._book.by_key
+        ]
+        ready = sorted((row for row in waiting if row.due_at is None), key=lambda row: (-row.lane[1], row.arrival))
+        scheduled = sorted((row for row in waiting if row.due_at is not None), key=lambda row: (row.due_at, row.key))
+        return [self._stored(row) for row in (ready + scheduled)[:limit]]
+
+    def lanes(self) -> list[LaneStats]:
+        found: dict[tuple[str, int], list[_Row]] = {}
+        for row in self._state.tasks.values():
+            if row.key not in self._book.by_key:
+                found.setdefault(row.lane, []).append(row)
+        counted = []
+        for (queue, priority), rows in found.items():
+            ready = sorted((row.arrival, row.message.sent_at) for row in rows if row.due_at is None)
+            counted.append(
+                LaneStats(queue, priority, len(ready), len(rows) - len(ready), ready[0][1] if ready else None)
+            )
+        return counted
 
     def stats(self) -> EngineStats:
         state = self._state

@@ -20,6 +20,7 @@ from actorq.engine.values import (
     DeadLetter,
     DeadTask,
     EngineStats,
+    LaneStats,
     NewTask,
     Opened,
     QueueStats,
@@ -41,6 +42,7 @@ __all__ = [
     "DeadTask",
     "Engine",
     "EngineStats",
+    "LaneStats",
     "NewTask",
     "Opened",
     "QueueStats",
@@ -194,6 +196,17 @@ class Engine(Protocol):
 
     def find_alias(self, alias: str) -> int | None:
         """Return the key of the task that was sent under the id `alias`."""
+        ...
+
+    def peek(self, queue: str, limit: int) -> list[StoredTask]:
+        """Return the first `limit` tasks of `queue` that aren't leased, and leave them so.
+
+        Ready ones in the order in which they would be leased, then scheduled ones by due time. A pause doesn't matter.
+        """
+        ...
+
+    def lanes(self) -> list[LaneStats]:
+        """Return what each queue holds at each priority, in no particular order; empty ones may be among them."""
         ...
 
     def stats(self) -> EngineStats:

@@ -24,7 +24,8 @@ from actorq.engine.schema import (
     select_keys,
 )
 from actorq.engine.store import Durability, Store
-from actorq.engine.values import DeadTask, EngineStats, NewTask, Opened, Receipt, StoredTask, Transaction
+from actorq.engine.values import DeadTask, EngineStats, LaneStats, NewTask, Opened, Receipt, StoredTask, Transaction
+from actorq.engine.waiting import list_lanes, list_waiting
 from actorq.engine.writer import TransactionWriter, decode_message, encode_result
 from actorq.errors import StoreError
 from actorq.messages.ids import NUMBER_BITS
@@ -311,6 +312,12 @@ class SqliteEngine:
             return None
         found = self._store.connection.execute("SELECT key FROM aliases WHERE alias = ?", (alias,)).fetchone()
         return None if found is None else int(found[0])
+
+    def peek(self, queue: str, limit: int) -> list[StoredTask]:
+        return self.load(list_waiting(self._store.connection, self._ledger, queue, limit))
+
+    def lanes(self) -> list[LaneStats]:
+        return list_lanes(self._store.connection, self._ledger)
 
     def stats(self) -> EngineStats:
         ledger, store = self._ledger, self._store

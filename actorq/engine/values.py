@@ -19,6 +19,7 @@ __all__ = [
     "DeadLetter",
     "DeadTask",
     "EngineStats",
+    "LaneStats",
     "NewTask",
     "Opened",
     "QueueStats",
@@ -157,6 +158,16 @@ class QueueStats(msgspec.Struct, frozen=True):
     leased: int = 0
     scheduled: int = 0
     paused: bool = False
+
+
+class LaneStats(msgspec.Struct, frozen=True):
+    """Tasks of one queue at one priority that nobody has leased; `oldest_at` is when the first ready one was sent."""
+
+    queue: str
+    priority: int
+    ready: int = 0
+    scheduled: int = 0
+    oldest_at: float | None = None
 
 
 class EngineStats(msgspec.Struct, frozen=True):

@@ -10,10 +10,11 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from actorq.actors.signals import Invoke
+from actorq.log import get_logger
 from actorq.node.balance import PATIENCE_S, RECALL_WAIT_S, SlotLoad, plan_recalls
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from actorq.actors.timers import Timer, Timers
     from actorq.clock import Clock
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Balancer"]
 
+log = get_logger(__name__)
+
+WITHDRAW_S: Final = 2.0  # a slot that takes longer to give tasks back stands still, and starts none
 LOOK_S: Final = 0.5  # how long a finished task may wait behind a long one before its report is fetched
 
 
@@ -74,6 +78,31 @@ class Balancer:
             for name in plan_recalls(loads):
                 self._recall(self._slots[name])
 
+    def withdraw(self, queue: str, then: Callable[[], object]) -> None:
+        """Take back what slots hold of a queue and haven't started, then call `then`.
+
+        A slot that is dead gives back what it has when it is buried, which is waited for.
+        """
+        self._withdraw(queue, then, self._clock.monotonic() + WITHDRAW_S)
+
+    def _withdraw(self, queue: str, then: Callable[[], object], until: float) -> None:
+        slots = [peer for peer in self._slots.values() if _holds(peer, queue)]
+        if not slots or self._clock.monotonic() >= until:
+            if slots:
+                log.warning("slots_not_withdrawn", queue=queue, slots=[peer.desk.name for peer in slots])
+            then()
+            return
+        for peer in slots:
+            if not peer.desk.closed:
+                self._recall(peer)
+        self._timers.after(RECALL_WAIT_S, Invoke(self._look_again, queue, then, until))
+
+    def _look_again(self, queue: str, then: Callable[[], object], until: float) -> None:
+        for peer in list(self._slots.values()):
+            if peer.desk.retiring and _holds(peer, queue):
+                self._take_back(peer)  # its fence was set when it began to retire
+        self._withdraw(queue, then, until)
+
     def _recall(self, peer: SlotPeer) -> None:
         self.recalls += 1
         peer.desk.closed = True
@@ -82,17 +111,32 @@ class Balancer:
 
     def _recalled(self, peer: SlotPeer) -> None:
         """By now the slot has seen the fence: it keeps what it runs, the rest is dealt again."""
-        desk, line = peer.desk, peer.line
+        desk = peer.desk
         if self._slots.get(desk.name) is not peer or desk.retiring:
             return
+        if self._take_back(peer):
+            desk.closed = not self._switchboard.is_watched(peer)
+        else:
+            self._timers.after(RECALL_WAIT_S, Invoke(self._recalled, peer))
+
+    def _take_back(self, peer: SlotPeer) -> bool:
+        """Take all that a fenced slot doesn't run; False: a report too big for its line is on its way, wait for it."""
+        desk, line = peer.desk, peer.line
         running = line.executing()
         self._ledger.settle_early(desk, line.unsettled_reports(), self._clock.now())
         if line.has_unprotected_reports(desk.reported):
-            # A report too big for the line is on its way: wait for it.
-            self._timers.after(RECALL_WAIT_S, Invoke(self._recalled, peer))
-            return
+            return False
         self._ledger.hand_back(desk, keep={running[0]} if running else ())
-        desk.closed = not self._switchboard.is_watched(peer)
+        return True
+
+
+def _holds(peer: SlotPeer, queue: str) -> bool:
+    """Return whether a slot holds a task of this queue that it doesn't run."""
+    running = peer.line.executing()
+    return any(
+        delivery.message.queue == queue and (running is None or running[0] != key)
+        for key, delivery in peer.desk.held.items()
+    )
 
 
 def _is_wanted(peer: SlotPeer, idle: Sequence[QueueChoice | None]) -> bool:

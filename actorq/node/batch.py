@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from actorq.engine.protocol import Change, DeadLetter, NewTask, Settlement, Transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from actorq.engine.protocol import Receipt
     from actorq.messages.task import Delivery, ResultRecord
@@ -88,6 +88,18 @@ class Batch:
         self.puts.append(NewTask(delivery.key, delivery.message))
         lane.spilling += 1
         self.spilled[lane] = self.spilled.get(lane, 0) + 1
+
+    def release(self, lane: Lane, deliveries: Sequence[Delivery], token: int) -> None:
+        """Leave tasks of a window to the store alone, at their places; `token` is larger than all they had."""
+        new = []
+        for delivery in deliveries:
+            if self.fresh.pop(delivery.key, None) is not None:
+                new.append(NewTask(delivery.key, delivery.message, 0, delivery.deliveries))
+            else:
+                self.change(Change(delivery.key, token, delivery.deliveries))
+        self.puts[:0] = new  # a lane spills what comes after those in its window
+        lane.spilling += len(deliveries)
+        self.spilled[lane] = self.spilled.get(lane, 0) + len(deliveries)
 
     def change(self, change: Change) -> None:
         """Note a change; of several in one transaction the last counts, with what it doesn't say taken from before."""

@@ -32,6 +32,7 @@ from actorq.node.messages import (
     BeginEpoch,
     CommitRefused,
     Committed,
+    EngineCall,
     Fetched,
     Forward,
     Lease,
@@ -47,6 +48,7 @@ from actorq.node.messages import (
     Woken,
 )
 from actorq.node.peers import ClientPeer, NodePeer, Peer, SlotPeer
+from actorq.node.queues import Queues
 from actorq.node.recovery import read_lines, recover, wait_through, write_down
 from actorq.node.registrations import Registrations
 from actorq.node.switchboard import Route, Switchboard
@@ -116,6 +118,17 @@ class Broker(Actor):
         self.committer = Committer(self, ledger, self.store, self.burials, self._told_safe)
         self.balancer = Balancer(ledger, slots, self.switchboard, self.timers, self.clock)
         self.inquiries = Inquiries(ledger, slots, self.store, self, self.switchboard)
+        self.inquiries.queues = Queues(
+            self,
+            ledger=ledger,
+            slots=slots,
+            store=self.store,
+            balancer=self.balancer,
+            committer=self.committer,
+            push=self.inquiries.push,
+        )
+        for queue in (yield EngineCall("paused")):
+            ledger.lanes.pause(queue)
         found = read_lines(self.home.lines, next(ledger.tokens))
         for each in found:
             self._claim(each)
@@ -303,6 +316,8 @@ class Broker(Actor):
         if not self.is_open:
             return
         ledger = self.ledger
+        if ledger.lanes.held:
+            ledger.release_held()
         if ledger.waiting:
             hand_out(ledger, self._slots.values(), self._send, self.clock.now())
         for queue, limit in ledger.lanes.refills():

@@ -46,6 +46,12 @@ class Committer:
         self._pending_since: float | None = None
         self._timer: Timer | None = None
         self._full_since: float | None = None
+        self._waiting: list[Callable[[], object]] = []  # for what isn't sealed yet
+        self._sealed_for: list[Callable[[], object]] = []
+
+    def when_written(self, then: Callable[[], object]) -> None:
+        """Call `then` when everything that has happened until now was written, or the disk is full."""
+        self._waiting.append(then)
 
     @property
     def is_full(self) -> bool:
@@ -61,8 +67,10 @@ class Committer:
             return
         sealed = self._ledger.seal()
         self._burials.seal()
+        self._sealed_for, self._waiting = self._waiting, []
         if sealed is None:
             self._burials.committed()
+            self._tell_written()
             return
         self._pending_since = None
         self._is_writing = True
@@ -115,3 +123,9 @@ class Committer:
             log.warning("settlements_refused", count=len(receipt.refused))
         self._on_safe(sealed, receipt)
         self._burials.committed()
+        self._tell_written()
+
+    def _tell_written(self) -> None:
+        waiting, self._sealed_for = self._sealed_for, []
+        for then in waiting:
+            then()

@@ -6,6 +6,7 @@ that goes wrong is answered with an error and ends nobody; the tasks of the whol
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 from actorq.log import get_logger
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from actorq.messages.task import ResultRecord
     from actorq.node.ledger import Ledger
     from actorq.node.peers import ClientPeer, SlotPeer
+    from actorq.node.queues import Queues
     from actorq.node.switchboard import Switchboard
 
 __all__ = ["Inquiries"]
@@ -34,6 +36,8 @@ log = get_logger(__name__)
 
 class Inquiries:
     """What clients wait for and ask; `owner` is where the store's answers go."""
+
+    queues: Queues  # set once, by the broker
 
     def __init__(
         self,
@@ -85,6 +89,8 @@ class Inquiries:
             elif ask.command == "dead":
                 question = read_question(ask.arguments)
                 self._store.tell(AskDead(question, ask.request, peer.routing_id, self._me))
+            elif ask.command == "queue":
+                self.queues.ask(ask, functools.partial(self.reply, peer.routing_id))
             else:
                 self._control.tell(Request(peer.routing_id, ask.request, ask.command, ask.arguments))
         except (KeyError, TypeError, ValueError) as error:

@@ -4,6 +4,9 @@ A *lane* is one queue at one priority. Its window is its head in memory; what do
 back in order by refills. A fresh task may enter the window only while nothing of its lane waits in the store (`is_open`),
 so the order of arrival holds.
 
+A *held* queue gives nothing out: its windows are emptied into the store and nothing is read back, so whatever waits of it is
+in the store. It is held while it is paused, and while it is purged or moved.
+
 Invariant: `waiting` is the sum of all windows.
 """
 
@@ -75,6 +78,8 @@ class Lanes:
         self.waiting = 0  # tasks in the windows, ready to be drawn
         self._queues: dict[str, _Queue] = {}
         self._lanes: dict[tuple[str, int], Lane] = {}
+        self.paused: set[str] = set()
+        self.held: set[str] = set()  # those that are paused among them
         self.woken(ready)
 
     def get_lane(self, queue: str, priority: int) -> Lane:
@@ -143,6 +148,42 @@ class Lanes:
         queues = (queue for name, queue in self._queues.items() if takes.takes(name))
         return sum(len(lane.window) for queue in queues for lane in queue.lanes)
 
+    # -- queues that give nothing out ----------------------------------------------------------------------------------
+
+    def hold(self, queue: str) -> None:
+        """Read nothing more of this queue from the store. What is in its windows the caller takes out with `empty`."""
+        self.held.add(queue)
+
+    def free(self, queue: str) -> None:
+        """Undo `hold`, unless the queue is paused."""
+        if queue not in self.paused:
+            self.held.discard(queue)
+
+    def pause(self, queue: str) -> None:
+        """Hold a queue until `resume`."""
+        self.paused.add(queue)
+        self.hold(queue)
+
+    def resume(self, queue: str) -> None:
+        """Undo `pause`."""
+        self.paused.discard(queue)
+        self.free(queue)
+
+    def empty(self, queue: str) -> Iterator[tuple[Lane, list[Delivery]]]:
+        """Take all tasks out of the windows of a queue; yield them by lane, in order."""
+        known = self._queues.get(queue)
+        for lane in known.lanes if known else ():
+            if lane.window:
+                taken = list(lane.window)
+                lane.window.clear()
+                self.waiting -= len(taken)
+                yield lane, taken
+
+    def is_refilling(self, queue: str) -> bool:
+        """Return whether tasks of this queue are on their way from the store."""
+        known = self._queues.get(queue)
+        return known is not None and known.refilling
+
     # -- what is in the store ------------------------------------------------------------------------------------------
 
     def woken(self, queues: dict[str, int]) -> None:
@@ -157,11 +198,19 @@ class Lanes:
         known = self._queue(queue)
         known.unknown = max(0, known.unknown - 1)
 
+    def left_lane(self, queue: str, priority: int) -> None:
+        """Remember that a ready task in the store isn't one of this lane any more: it has ended, or was moved."""
+        lane = self.get_lane(queue, priority)
+        if lane.stored:
+            lane.stored -= 1
+        elif lane.queue.unknown:
+            lane.queue.unknown -= 1
+
     def refills(self) -> list[tuple[str, int]]:
         """Return `(queue, limit)` for each queue that should be read from the store now, and remember that it is."""
         asked = []
         for queue in self._queues.values():
-            if queue.refilling:
+            if queue.refilling or queue.name in self.held:
                 continue
             hungry = any(lane.stored and len(lane.window) < REFILL_BELOW for lane in queue.lanes)
             if hungry or (queue.unknown and queue.drawable < REFILL_BELOW):
@@ -198,6 +247,15 @@ class Lanes:
         known = self._queues.get(queue)
         for lane in known.lanes if known else ():
             yield lane.priority, lane.window
+
+    @property
+    def names(self) -> set[str]:
+        """The queues that this hub has heard of."""
+        return set(self._queues)
+
+    def in_memory(self) -> dict[tuple[str, int], int]:
+        """Return how many tasks of each lane wait in its window, or are on their way into the store."""
+        return {name: len(lane.window) + lane.spilling for name, lane in self._lanes.items()}
 
     def lengths(self) -> dict[str, int]:
         """Return the ready tasks of each queue, in memory and in the store."""

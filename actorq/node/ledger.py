@@ -135,6 +135,21 @@ class Ledger:
         slot.held[key] = self._batch.fresh[key] = delivery
         return True
 
+    # -- queues are held, purged, moved --------------------------------------------------------------------------------
+
+    def release_held(self) -> None:
+        """Leave to the store alone what waits of held queues, at the places it had."""
+        for queue in self.lanes.held:
+            for lane, deliveries in self.lanes.empty(queue):
+                self._batch.release(lane, deliveries, next(self.tokens))
+
+    def ended_in_store(self, tasks: Iterable[StoredTask]) -> None:
+        """Note that tasks ended that were in the store alone."""
+        for task in tasks:
+            if task.due_at is None:
+                self.lanes.left_lane(task.message.queue, task.message.priority)
+            self._count_end(task.key)
+
     # -- tasks go out -------------------------------------------------------------------------------------------------
 
     @property

@@ -730,6 +730,36 @@ class EngineContract:
         assert engine.commit(Transaction(settled=[settle(leased)])).next_due_at is None
         assert engine.prune(clock.now() + 2, 100) == 1
 
+    def test_a_peek_shows_what_would_be_leased_and_then_what_is_due_first(
+        self, engine: Engine, clock: FakeClock
+    ) -> None:
+        engine.put([make_task(number, priority=number % 2) for number in range(1, 7)])
+        engine.put([make_task(7, eta=clock.now() + 9), make_task(8, priority=3, eta=clock.now() + 5)])
+        engine.put([make_task(9, queue="b")])
+        leased = engine.lease(["default"], 2)
+        assert numbers(leased) == [1, 3]
+        assert numbers(engine.peek("default", 100)) == [5, 2, 4, 6, 8, 7]
+        assert numbers(engine.peek("default", 3)) == [5, 2, 4]
+        assert engine.peek("never heard of", 5) == []
+        assert not any(task.leased for task in engine.peek("default", 100))
+        engine.commit(Transaction(changed=[Change(leased[1].key, leased[1].token)]))
+        engine.pause("default")
+        assert numbers(engine.peek("default", 2)) == [3, 5]
+        engine.resume("default")
+        assert numbers(engine.lease(["default"], 9)) == [3, 5, 2, 4, 6]
+
+    def test_lanes_are_counted_by_priority(self, engine: Engine, clock: FakeClock) -> None:
+        engine.put([make_task(1, sent_at=10.0), make_task(2, sent_at=20.0), make_task(3, priority=9, sent_at=30.0)])
+        engine.put([make_task(4, priority=9, eta=clock.now() + 5), make_task(5, queue="b", sent_at=50.0)])
+        engine.lease(["default"], 2)
+        assert sorted(
+            (lane.queue, lane.priority, lane.ready, lane.scheduled, lane.oldest_at) for lane in engine.lanes()
+        ) == [
+            ("b", 0, 1, 0, 50.0),
+            ("default", 0, 1, 0, 20.0),
+            ("default", 9, 0, 1, None),
+        ]
+
     def test_a_paused_queue_takes_but_gives_nothing(self, harness: EngineHarness, engine: Engine) -> None:
         engine.pause("default")
         engine.pause("default")

@@ -208,6 +208,19 @@ class EnginesAgree(RuleBasedStateMachine):
         self.both("load_dead", keys)
         self.both("purge_dead", keys)
 
+    @rule(queue=QUEUES, limit=st.integers(0, 9))
+    def look(self, queue: str, limit: int) -> None:
+        self.both("peek", queue, limit)
+        slow, quick = (
+            sorted(
+                (lane.queue, lane.priority, lane.ready, lane.scheduled, lane.oldest_at)
+                for lane in engine.lanes()
+                if lane.ready or lane.scheduled
+            )
+            for engine in (self.slow, self.quick)
+        )
+        assert slow == quick
+
     @rule(queue=QUEUES, act=st.sampled_from(["purge", "pause", "resume", "resume"]))
     def steer(self, queue: str, act: str) -> None:
         self.both(act, queue)

@@ -8,8 +8,10 @@ from collections import Counter
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from actorq.engine.memory import MemoryEngine
+from actorq.engine.values import Change, Settlement, Transaction
 from actorq.messages.ids import make_key
 from actorq.messages.states import FAILURE, NUMBERS, RETRY, SUCCESS
 from actorq.messages.task import Report, ResultRecord, TaskMessage
@@ -99,11 +101,51 @@ class Hub:
         self.ledger.woken(Counter(letters[key].message.queue for key in keys), revived=True)
         self.revived.update(keys)
 
+    def hold(self) -> None:
+        self.ledger.lanes.hold("a")
+
+    def free(self) -> None:
+        self.ledger.lanes.free("a")
+
+    def withdraw(self) -> None:
+        """Have all of queue "a" that doesn't run in the store, where nobody has it leased."""
+        self.ledger.lanes.hold("a")
+        for slot in self.ledger.slots.values():
+            self.ledger.hand_back(slot, keep=list(slot.held)[:1])
+        self.ledger.release_held()
+        self.commit()
+
+    def purge(self) -> None:
+        """End some tasks of queue "a", as the broker does it."""
+        self.withdraw()
+        tasks = self.engine.peek("a", 4)
+        token = next(self.ledger.tokens)
+        settled = [Settlement(task.key, token, ResultRecord(task.key, _FAILURE)) for task in tasks]
+        assert self.engine.commit(Transaction(settled=settled)).refused == []
+        self.ledger.ended_in_store(tasks)
+        self.results.update(task.key for task in tasks)
+
+    def move(self) -> None:
+        """Move some tasks of queue "a" to "b", as the broker does it."""
+        self.withdraw()
+        tasks = self.engine.peek("a", 4)
+        token = next(self.ledger.tokens)
+        changed = [Change(task.key, token, message=replace(task.message, queue="b"), keep_lease=True) for task in tasks]
+        assert self.engine.commit(Transaction(changed=changed)).refused == []
+        for task in tasks:
+            self.ledger.lanes.left_lane("a", task.message.priority)
+        self.ledger.woken({"b": len(tasks)})
+
     def step(self) -> None:
-        steps = (self.commit, self.refill, self.draw, self.report, self.kill, self.revive, lambda: self.send(7, 5))
+        steps = (
+            *(self.commit, self.refill, self.draw, self.report, self.kill, self.revive, lambda: self.send(7, 5)),
+            *(self.hold, self.free, self.free, self.purge, self.move),
+        )
+        self.ledger.release_held()  # as the broker does after each batch
         self.rng.choice(steps)()
 
     def finish(self) -> None:
+        self.free()
         for _ in range(10_000):
             self.commit()
             self.refill()
@@ -278,3 +320,36 @@ def test_a_slot_keeps_its_reports_while_they_are_known_in_memory_only() -> None:
     hub.ledger.take(desk, [TaskMessage(1, "t", b"")], NOW)
     hub.commit()
     assert slot.settled == 1
+
+
+def test_what_a_held_queue_gives_back_keeps_its_order_before_what_comes_meanwhile() -> None:
+    hub = Hub(random.Random(1))
+    no, taken = hub.engine.register_outbox(1)
+    desk = hub.ledger.open_outbox(1, no, taken)
+    slot = hub.ledger.slots["s"] = SlotDesk("s")
+    hub.ledger.take(desk, [TaskMessage(number, "t", b"") for number in (1, 2, 3, 4)], NOW)
+    hub.commit()
+    hub.ledger.take(desk, [TaskMessage(number, "t", b"") for number in (5, 6)], NOW)
+    hub.ledger.draw(slot, 3, NOW)
+    hub.ledger.lanes.hold("default")
+    hub.ledger.release_held()
+    hub.ledger.take(desk, [TaskMessage(number, "t", b"") for number in (7, 8)], NOW)
+    hub.ledger.release_held()
+    assert hub.ledger.hand_back(slot, keep=[make_key(no, 1)]) == 2
+    hub.ledger.release_held()
+    hub.commit()
+    assert (hub.ledger.waiting, hub.ledger.lanes.refills()) == (0, [])
+    assert [task.message.number for task in hub.engine.peek("default", 100)] == [2, 3, 4, 5, 6, 7, 8]
+    hub.ledger.lanes.free("default")
+    hub.refill()
+    assert [each.message.number for each in hub.ledger.draw(slot, 100, NOW)] == [2, 3, 4, 5, 6, 7, 8]
+
+
+def test_a_paused_queue_stays_held_when_a_change_of_it_is_over() -> None:
+    hub = Hub(random.Random(1))
+    hub.ledger.lanes.pause("default")
+    hub.ledger.lanes.hold("default")
+    hub.ledger.lanes.free("default")
+    assert hub.ledger.lanes.held == {"default"}
+    hub.ledger.lanes.resume("default")
+    assert hub.ledger.lanes.held == set()
