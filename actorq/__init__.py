@@ -44,7 +44,7 @@ from actorq.errors import (
 )
 from actorq.plugins import Plugin
 from actorq.results import AsyncResult
-from actorq.tasks import Request, Task, current_request
+from actorq.tasks import Request, Task, current_request, current_task
 from actorq.version import __version__
 
 if TYPE_CHECKING:
@@ -108,6 +108,7 @@ __all__ = [
     "WouldBlock",
     "__version__",
     "current_request",
+    "current_task",
     "register_exception",
 ]
 

@@ -21,14 +21,13 @@ from actorq.codec import encode_body
 from actorq.config import load_settings
 from actorq.eager import find_here, run_applied, run_sent
 from actorq.errors import ConfigError
-from actorq.messages.task import TaskMessage
 from actorq.plugins.collection import Plugins
 from actorq.plugins.hooks import Around
 from actorq.plugins.values import describe_call, read_call
 from actorq.results import CONFIRM_S, AsyncResult
 from actorq.tasks.request import current
 from actorq.tasks.routing import Routes
-from actorq.tasks.sending import apply_call_options, check_headers, make_message, plan_unregistered
+from actorq.tasks.sending import apply_call_options, make_message, plan_unregistered
 from actorq.tasks.task import SendPlan, Task
 from actorq.transport.paths import Home, find_home, is_default_home
 
@@ -248,16 +247,25 @@ class App:
         return result
 
     def run_eagerly(
-        self, task: Task[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], *, throw: bool, retries: int
+        self,
+        task: Task[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        *,
+        throw: bool | None,
+        retries: int,
+        options: Mapping[str, Any],
     ) -> EagerResult[Any]:
         """Run a task here: what `Task.apply` does."""
         plan, hooks = task.get_plan(), self.plugins.hooks
-        call = describe_call(plan.message.task, args, kwargs, {}, is_eager=True)
+        throw = self.conf.task_eager_propagates if throw is None else throw
+        call = describe_call(plan.message.task, args, kwargs, options, is_eager=True)
         with Around("sending", hooks.sending, call):
             args, kwargs, options = read_call(call)
             if plan.check is not None:
                 plan.check(*args, **kwargs)
-            message = TaskMessage(0, task.name, b"", retries=retries, headers=check_headers(options.get("headers")))
+            message = make_message(plan, args, kwargs, options)
+            message.retries = retries
             result = call.result = run_applied(task, hooks.running, message, (args, kwargs), throw=throw)
         return result
 

@@ -7,6 +7,7 @@ wouldn't travel fails in a test, too, and nothing is shared that a node wouldn't
 
 from __future__ import annotations
 
+import os
 import time
 import traceback
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -128,7 +129,9 @@ def _make_request(message: TaskMessage, arguments: _Arguments) -> Request:
     if outer is not None:
         message.root, message.parent = outer.root_id, outer.id
     task_id = message.alias or format_task_id(new_outbox_id(), 0)
-    return Request(message, task_id, *arguments, is_eager=True, in_slot=outer is not None and outer.in_slot)
+    outbox_id = outer.outbox_id if outer is not None else 0
+    in_slot = outer is not None and outer.in_slot
+    return Request(message, task_id, *arguments, outbox_id, 0, os.uname().nodename, os.getpid(), in_slot, is_eager=True)
 
 
 def _with_hooks(task: Task[..., Any], hooks: tuple[Plugin, ...]) -> Task[..., Any]:

@@ -7,16 +7,20 @@ anything is computed when it is asked for.
 from __future__ import annotations
 
 import datetime
+import os
 from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any, Final
 
+from actorq.codec.serializers import CODEC_NAMES
 from actorq.messages.ids import format_task_id, new_outbox_id
 from actorq.messages.task import FLAG_IGNORE_RESULT, Delivery, TaskMessage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["Request", "current", "current_request", "pop_request", "push_request"]
+    from actorq.tasks.task import Task
+
+__all__ = ["Request", "current", "current_request", "current_task", "pop_request", "push_request"]
 
 
 class Request:
@@ -24,6 +28,7 @@ class Request:
 
     __slots__ = (
         "_id",
+        "_owner",
         "args",
         "called_directly",
         "deliveries",
@@ -89,6 +94,8 @@ class Request:
             format_task_id(new_outbox_id(), 0) if eager else "",
             args,
             kwargs,
+            hostname=os.uname().nodename,
+            pid=os.getpid(),
             is_eager=eager,
             called_directly=not eager,
             in_slot=outer is not None and outer.in_slot,
@@ -137,6 +144,36 @@ class Request:
         return self.id
 
     @property
+    def origin(self) -> str:
+        """Who sent it: the outbox, which is one process's alone, and its machine."""
+        return f"{self.reply_to}@{os.uname().nodename}"
+
+    @property
+    def reply_to(self) -> str:
+        """Where its result is told: the outbox it was sent from, by the digits that its tasks' own ids begin with."""
+        return format_task_id(self.outbox_id, 0).partition("-")[0]
+
+    @property
+    def properties(self) -> dict[str, Any]:
+        """What AMQP would call the properties of its message."""
+        return {
+            "correlation_id": self.id,
+            "reply_to": self.reply_to,
+            "content_type": CODEC_NAMES[self.message.codec_id],
+            "priority": self.message.priority,
+            "delivery_mode": 2,  # AMQP's number for messages that survive the broker
+            "delivery_info": self.delivery_info,
+        }
+
+    @property
+    def replaced_task_nesting(self) -> int:
+        """How often a task before it has replaced itself."""
+        return 0
+
+    # Workflows aren't there yet: nothing comes after a task, and none belongs to others.
+    group = group_index = chord = chain = callbacks = errbacks = None
+
+    @property
     def timelimit(self) -> tuple[float | None, float | None]:
         """`(hard, soft)` in seconds, in Celery's order."""
         soft_s, hard_s = self.message.limits or (None, None)
@@ -162,6 +199,19 @@ class Request:
             "deliveries": self.deliveries,
         }
 
+    @property
+    def owner(self) -> Task[..., Any] | None:
+        """The task whose run this is; None before the run has begun."""
+        return getattr(self, "_owner", None)
+
+    @owner.setter
+    def owner(self, task: Task[..., Any]) -> None:
+        self._owner = task
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return a field by its name, `default` where there is none of that name."""
+        return default if name.startswith("_") else getattr(self, name, default)
+
     def __repr__(self) -> str:
         return f"<Request {self.task} {self.id or 'called directly'}>"
 
@@ -172,6 +222,12 @@ current: Final[ContextVar[Request | None]] = ContextVar("actorq_request", defaul
 def current_request() -> Request | None:
     """Return the request that this code runs for, or None outside of a task."""
     return current.get()
+
+
+def current_task() -> Task[..., Any] | None:
+    """Return the task that this code is a run of, or None outside of a task."""
+    request = current.get()
+    return None if request is None else request.owner
 
 
 def push_request(request: Request) -> Token[Request | None]:

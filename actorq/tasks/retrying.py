@@ -76,7 +76,7 @@ def plan_autoretry(task: RetriedTask, request: Request, error: BaseException) ->
         options.pop("eta", None)  # the back-off says when
         options["countdown"] = plan_retry_delay(
             request.retries,
-            factor=max(1.0, float(task.retry_backoff)),
+            factor=float(task.retry_backoff),  # True is one second
             maximum_s=task.retry_backoff_max,
             jitter=task.retry_jitter,
             rand=random.random,

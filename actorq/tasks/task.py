@@ -24,6 +24,7 @@ from actorq.tasks.routing import Route
 if TYPE_CHECKING:
     import datetime
     from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+    from typing import Never
 
     from actorq.app import App
     from actorq.results import AsyncResult, EagerResult
@@ -97,12 +98,13 @@ class Task(Generic[P, R]):
     _plan: SendPlan | None = None
     handlers: frozenset[str] = frozenset()
     _is_simple: bool = True
+    _function: Callable[..., Any] | None = None
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
         """Do the work; class-based tasks override this."""
-        if "__wrapped__" not in vars(self):
+        if self._function is None:
             raise NotImplementedError(f"expected task {self.name or type(self).__qualname__} to define run()")
-        return self.__wrapped__(*args, **kwargs)
+        return self._function(*args, **kwargs)
 
     # -- definition ---------------------------------------------------------------------------------------------------
 
@@ -124,6 +126,7 @@ class Task(Generic[P, R]):
             functools.update_wrapper(self, function)
             if options.get("bind"):
                 self.__wrapped__ = functools.partial(function, self)
+            self._function = self.__wrapped__
         body = self._body
         self.is_coroutine = inspect.iscoroutinefunction(body)
         self.handlers = find_handlers(type(self), Task)
@@ -132,8 +135,7 @@ class Task(Generic[P, R]):
 
     @property
     def _body(self) -> Callable[..., Any]:
-        found: Callable[..., Any] = self.__dict__.get("__wrapped__") or self.run
-        return found
+        return self._function or self.run
 
     def get_plan(self) -> SendPlan:
         """Return what all sends of this task have in common."""
@@ -174,7 +176,9 @@ class Task(Generic[P, R]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the task here and now, as the plain function it was."""
-        token = push_request(Request.make_local(self.name, args, kwargs))
+        request = Request.make_local(self.name, args, kwargs)
+        request.owner = self
+        token = push_request(request)
         try:
             value: R = self._body(*args, **kwargs)
             return value
@@ -211,6 +215,7 @@ class Task(Generic[P, R]):
         result_expires: float | None = None,
         headers: Mapping[str, Any] | None = None,
         confirm: bool = False,
+        **unknown: Never,
     ) -> AsyncResult[R]:
         """Send the task with options for this call.
 
@@ -237,6 +242,7 @@ class Task(Generic[P, R]):
             "max_deliveries": max_deliveries,
             "result_expires": result_expires,
             "headers": headers,
+            **unknown,
         }
         options = {key: value for key, value in given.items() if value is not None}
         result: AsyncResult[R] = self.app.send_with(self.get_plan(), tuple(args), dict(kwargs or {}), options)
@@ -257,12 +263,18 @@ class Task(Generic[P, R]):
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
         *,
-        throw: bool = False,
+        throw: bool | None = None,
         retries: int = 0,
+        **options: Any,
     ) -> EagerResult[R]:
-        """Run the task here, retries included (at once), and return a result like `apply_async` would."""
+        """Run the task here, retries included (at once), and return a result like `apply_async` would.
+
+        `options` are those of `apply_async`; the request shows them, but nothing waits, expires or is killed. With `throw`
+        an exception is raised; None: as the setting `task_eager_propagates` says.
+        """
+        given = {key: value for key, value in options.items() if value is not None}
         result: EagerResult[R] = self.app.run_eagerly(
-            self, tuple(args), dict(kwargs or {}), throw=throw, retries=retries
+            self, tuple(args), dict(kwargs or {}), throw=throw, retries=retries, options=given
         )
         return result
 
@@ -286,8 +298,9 @@ class Task(Generic[P, R]):
         """
         request.args = args
         request.kwargs = kwargs
+        request._owner = self  # noqa: SLF001  paid for every run: not through the property
         if self._is_simple:
-            return self._body(*args, **kwargs)
+            return (self._function or self.run)(*args, **kwargs)
         if self.is_coroutine:
             return self._run_coroutine(args, kwargs, request)
         self._prepare(args, kwargs, request)

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from actorq import App, Task
+from actorq import App, Task, current_request, current_task
 
 app = App("classes")
 
@@ -69,3 +69,51 @@ def expected() -> None:
 @app.task
 def unexpected() -> None:
     raise Unknown("out of the blue")
+
+
+SHOWN = (
+    "id root_id parent_id group chord chain args kwargs retries hostname origin delivery_info reply_to correlation_id "
+    "headers properties callbacks errbacks timelimit is_eager called_directly replaced_task_nesting task"
+)
+
+
+@app.task(bind=True, name="show", default_retry_delay=0, max_retries=None)
+def show(self, /, *args: int, again: int = 0, child: bool = False, **kwargs: int) -> dict[str, Any]:
+    """Return what the request says in the last of `again` + 1 runs."""
+    if self.request.retries < again:
+        raise self.retry()
+    request = self.request
+    shown = {name: request.get(name) for name in SHOWN.split()}
+    shown["eta"], shown["expires"] = request.eta, request.expires
+    shown["current"] = current_task() is self and current_request() is request
+    if child:
+        shown["child"] = show.delay().id
+    return shown
+
+
+@app.task(bind=True, name="slow_retry", max_retries=None)
+def slow_retry(self, /, gate: str, **options: Any) -> dict[str, Any]:
+    """Ask for another run, with these options, until `gate` is there."""
+    if not Path(gate).exists():
+        self.retry(**options)
+    return {"retries": self.request.retries, "args": list(self.request.args), "kwargs": self.request.kwargs}
+
+
+@app.task(bind=True, name="exhaust", max_retries=2, default_retry_delay=0)
+def exhaust(self, *, cause: bool) -> None:
+    """Use up all retries."""
+    if not cause:
+        self.retry()
+    try:
+        raise LookupError(self.request.retries)
+    except LookupError as error:
+        raise self.retry(exc=error) from error
+
+
+@app.task(bind=True, name="unthrown", default_retry_delay=0)
+def unthrown(self) -> int:
+    """Ask without throwing; what is returned is the caller's to raise."""
+    again = self.retry(throw=False)
+    if self.request.retries == 0:
+        raise again
+    return int(self.request.retries)
