@@ -1,4 +1,4 @@
-"""`actorq control`: restart, stop and start components of nodes; run the commands that plugins bring.
+"""`actorq control`: restart, stop and start components of nodes; run the commands that plugins bring. Orders: `ordering`.
 
 Nodes are taken one after the other, and a failure ends the round: an order that breaks the first node doesn't reach the next.
 """
@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from actorq.cli.asking import destination_option
 from actorq.cli.common import (
     EXIT_CRASH,
     Common,
     common_options,
     open_hub,
     print_data,
-    print_facts,
     print_table,
     say_error,
     with_errors,
 )
+from actorq.cli.ordering import ORDERS, give
 from actorq.cli.spans import tell_span
 from actorq.cli.steps import choose_targets, is_there, parse_pairs, tell_failure
 from actorq.errors import ActorqError, BrokerUnavailable
@@ -36,7 +37,6 @@ __all__ = ["control"]
 
 LOOK_S: Final = (0.02, 0.2)  # between two looks: at first, at most
 SILENCE_S: Final = 1.0  # after which a hub that was told to stop counts as stopped
-ANSWER_SHARE: Final = 0.8  # nodes get this part of the time-out, so that what they answered arrives
 
 _node_option = click.option("--node", metavar="NAME", help="On this node only; default: on every node that has it.")
 
@@ -49,10 +49,12 @@ class Controls(click.Group):
         return super().get_command(ctx, cmd_name) or _plugin_command(cmd_name)
 
 
-@click.group(cls=Controls, subcommand_metavar="restart|stop|start COMPONENT | NAME [KEY=VALUE]...")
+@click.group(
+    cls=Controls, subcommand_metavar="restart|stop|start COMPONENT | ORDER [ARGUMENT]... | NAME [KEY=VALUE]..."
+)
 @common_options
 def control(common: Common, /) -> None:
-    """Restart, stop or start a component of the nodes; or run the command NAME of a plugin.
+    """Restart, stop or start a component of the nodes; give them an ORDER; or run the command NAME of a plugin.
 
     A COMPONENT is named by its id, or by its path as 'actorq tree' draws it: pool/slots/slot-0. No task is lost by any of
     these: what was running goes on or is run again.
@@ -178,30 +180,14 @@ def _plugin_command(name: str) -> click.Command:
     @click.command(name, help=f"Run the command {name!r} of a plugin on every node.")
     @common_options
     @click.argument("pairs", nargs=-1, metavar="[KEY=VALUE]...")
+    @destination_option
     @_node_option
     @with_errors
-    def run(common: Common, /, pairs: tuple[str, ...], node: str | None) -> None:
-        arguments: dict[str, Any] = {"name": name, "arguments": parse_pairs(pairs, json.loads)}
-        arguments |= {"within_s": common.timeout_s * ANSWER_SHARE} | ({} if node is None else {"node": node})
-        with open_hub(common) as hub:
-            answers = hub.ask("command", arguments)
-        print_data(common, answers, _print_plugin_answers)
-        failures = [tell_failure(name, answer) for name, answer in answers.items() if _is_failure(answer)]
-        if failures:
-            say_error("; ".join(failures))
-            raise SystemExit(EXIT_CRASH)
+    def run(common: Common, /, pairs: tuple[str, ...], destination: list[str] | None, node: str | None) -> None:
+        give(common, name, parse_pairs(pairs, json.loads), destination if node is None else [node])
 
     return run
 
 
-def _is_failure(answer: object) -> bool:
-    return isinstance(answer, dict) and set(answer) == {"error"}
-
-
-def _print_plugin_answers(answers: Mapping[str, Any]) -> None:
-    for node, answer in answers.items():
-        if isinstance(answer, dict) and not _is_failure(answer):
-            click.echo(node)
-            print_facts(answer.items(), "  ")
-        elif not _is_failure(answer):
-            click.echo(f"{node}  {answer if isinstance(answer, str) else json.dumps(answer, default=str)}")
+for _order in ORDERS:
+    control.add_command(_order)

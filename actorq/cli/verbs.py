@@ -8,7 +8,7 @@ __all__ = ["VERBS"]
 
 VERBS: Final = {
     "call": ("actorq.cli.tasks", "call", "Send a task and print its result."),
-    "control": ("actorq.cli.control", "control", "Restart, stop, start components; run commands of plugins."),
+    "control": ("actorq.cli.control", "control", "Restart, stop, start components; orders for nodes."),
     "dead": ("actorq.cli.dead", "dead", "List, show, requeue and purge tasks that were given up."),
     "graph": ("actorq.cli.graph", "graph", "Draw what a node is made of."),
     "health": ("actorq.cli.watch", "health", "Say whether a node answers; for probes."),

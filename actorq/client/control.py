@@ -6,16 +6,27 @@ every slot is busy. Nothing is kept here.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypedDict
+
+from actorq.errors import ActorqError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import Unpack
 
 __all__ = ["Control", "Inspect"]
 
 ANSWER_SHARE: Final = 0.8  # nodes get this part of the time-out, so that what they answered arrives
 LONGEST_NAME_LIST: Final = 1_000
 HOLDERS: Final = {"STARTED": "active", "RECEIVED": "reserved"}  # Celery's words for where a task is
+
+
+class OrderOptions(TypedDict, total=False):
+    """What goes with every order; see `Control.broadcast`."""
+
+    destination: Iterable[str] | str | None
+    reply: bool
+    timeout: float
 
 
 class Inspect:
@@ -110,6 +121,84 @@ class Control:
     def ping(self, destination: Iterable[str] | str | None = None, timeout: float = 1.0) -> list[dict[str, Any]]:
         """Return who answers, in Celery's form: `[{node: {"ok": "pong"}}, …]`."""
         return [{node: answer} for node, answer in self.inspect(destination, timeout).ping().items()]
+
+    def broadcast(
+        self,
+        command: str,
+        arguments: Mapping[str, Any] | None = None,
+        destination: Iterable[str] | str | None = None,
+        reply: bool = False,
+        timeout: float = 1.0,
+    ) -> list[dict[str, Any]] | None:
+        """Give an order by its name, of a plugin or of the application, too; wait until every node has answered.
+
+        With `reply`, return the answers in Celery's form: `[{node: answer}, …]`, where `{"error": …}` is the answer of a node
+        that refused it. Without, that is raised.
+
+        Raises:
+            BrokerUnavailable: nobody answered; whether the order was carried out isn't known.
+            ActorqError: a node is meant that isn't there, or one refused it and `reply` is False.
+        """
+        answers = self.order(command, arguments or {}, destination, timeout)
+        if reply:
+            return [{node: answer} for node, answer in answers.items()]
+        refused = [
+            f"{node}: {answer['error']}"
+            for node, answer in answers.items()
+            if isinstance(answer, dict) and set(answer) == {"error"}
+        ]
+        if refused:
+            raise ActorqError("; ".join(refused))
+        return None
+
+    def order(
+        self,
+        command: str,
+        arguments: Mapping[str, Any],
+        destination: Iterable[str] | str | None = None,
+        timeout: float = 1.0,
+    ) -> dict[str, Any]:
+        """Give an order by its name and return `{node: answer}`; refused ones are `{"error": …}`."""
+        limit_s, names = check_timeout(timeout), read_destination(destination)
+        asked = {"name": command, "arguments": dict(arguments), "within_s": limit_s * ANSWER_SHARE}
+        answers: dict[str, Any] = self._ask(
+            "command", asked if names is None else {**asked, "destination": names}, limit_s
+        )
+        return answers
+
+    # Each takes `destination`, `reply` and `timeout`, as `broadcast`.
+
+    def time_limit(
+        self, task_name: str, soft: float | None = None, hard: float | None = None, **options: Unpack[OrderOptions]
+    ) -> list[dict[str, Any]] | None:
+        """Give a task other time limits, in seconds (None: none), from its next run on, whatever it or its call says."""
+        return self.broadcast("time_limit", {"task": task_name, "soft": soft, "hard": hard}, **options)
+
+    def rate_limit(
+        self, task_name: str, rate_limit: str | float | None, **options: Unpack[OrderOptions]
+    ) -> list[dict[str, Any]] | None:
+        """Keep another rate limit for a task. It is checked and kept; it isn't enforced yet."""
+        return self.broadcast("rate_limit", {"task": task_name, "rate": rate_limit}, **options)
+
+    def pool_grow(self, n: int = 1, **options: Unpack[OrderOptions]) -> list[dict[str, Any]] | None:
+        """Have `n` slots more on each node."""
+        return self.broadcast("pool_grow", {"n": n}, **options)
+
+    def pool_shrink(self, n: int = 1, **options: Unpack[OrderOptions]) -> list[dict[str, Any]] | None:
+        """Have `n` slots fewer on each node; idle ones go first, the others finish their task."""
+        return self.broadcast("pool_shrink", {"n": n}, **options)
+
+    def add_consumer(self, queue: str, **options: Unpack[OrderOptions]) -> list[dict[str, Any]] | None:
+        """Have nodes take tasks of a queue, too."""
+        return self.broadcast("add_consumer", {"queue": queue}, **options)
+
+    def cancel_consumer(self, queue: str, **options: Unpack[OrderOptions]) -> list[dict[str, Any]] | None:
+        """Have nodes take no more tasks of a queue; what their slots hold of it already is still run."""
+        return self.broadcast("cancel_consumer", {"queue": queue}, **options)
+
+    def shutdown(self, **options: Unpack[OrderOptions]) -> list[dict[str, Any]] | None:
+        """End nodes in order, as SIGTERM does."""
+        return self.broadcast("shutdown", {}, **options)
 
 
 def read_destination(destination: Iterable[str] | str | None) -> list[str] | None:

@@ -5,8 +5,8 @@ task (a hundred parts are twenty times slower than one frame that packs a hundre
 nothing else before WELCOME; frames of an older broker epoch can't arrive, because every epoch binds a fresh path.
 
     client → broker   HELLO PUT WATCH ASK BYE           broker → client   WELCOME CONFIRM REFUSED RESULTS ANSWER
-    slot   → broker   HELLO DONE                        broker → slot     WELCOME TASKS RETIRE
-    node   → broker   HELLO SLOT_DIED RETIRE ANSWER     broker → node     WELCOME ASK
+    slot   → broker   HELLO DONE                        broker → slot     WELCOME TASKS RETIRE STEER
+    node   → broker   HELLO SLOT_DIED RETIRE STEER ANSWER     broker → node     WELCOME ASK
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ __all__ = [
     "RESULTS",
     "RETIRE",
     "SLOT_DIED",
+    "STEER",
     "TASKS",
     "WATCH",
     "WELCOME",
@@ -45,6 +46,7 @@ __all__ = [
     "Results",
     "Retire",
     "SlotDied",
+    "Steer",
     "Tasks",
     "Watch",
     "Welcome",
@@ -66,6 +68,7 @@ TASKS: Final = b"t"
 DONE: Final = b"d"
 RETIRE: Final = b"R"
 SLOT_DIED: Final = b"D"
+STEER: Final = b"S"
 
 
 class Hello(msgspec.Struct, array_like=True):
@@ -181,6 +184,17 @@ class SlotDied(msgspec.Struct, array_like=True):
     name: str
     cause: str
     traceback: str = ""
+
+
+class Steer(msgspec.Struct, array_like=True):
+    """What a node orders its slots to do from now on: a node tells the broker, and the broker tells the slots.
+
+    `takes` are the queues to take tasks from (None: all). `limits` are `dict[task, (soft_s, hard_s)]` in the place of whatever the
+    task or its call says; (None, None): no limits.
+    """
+
+    takes: QueueChoice | None = None
+    limits: dict[str, tuple[float | None, float | None]] = {}
 
 
 class Rendezvous(msgspec.Struct):

@@ -26,6 +26,7 @@ from actorq.node.burials import Burials
 from actorq.node.committer import FULL_RETRY_S, Committer
 from actorq.node.desks import SlotDesk
 from actorq.node.handout import hand_out
+from actorq.node.helm import Helm
 from actorq.node.inquiries import Inquiries
 from actorq.node.ledger import Ledger
 from actorq.node.messages import (
@@ -96,6 +97,7 @@ class Broker(Actor):
             self.sockets, on_hello=self._hello, on_ended=self._process_ended, on_left=self._forget
         )
         self._send = self.switchboard.send
+        self.helm = Helm(self._slots, self.switchboard)
         self._registrations = Registrations(store, self.self_ref)
         self._outboxes = self.system.ref("outboxes")
         self._advance(self._open())
@@ -152,6 +154,7 @@ class Broker(Actor):
             wire.ANSWER: Route(wire.Answer, NodePeer, self.inquiries.answered),
             wire.SLOT_DIED: Route(wire.SlotDied, NodePeer, self._slot_died),
             wire.RETIRE: Route(wire.Retire, NodePeer, self._retire),
+            wire.STEER: Route(wire.Steer, NodePeer, self.helm.steer),
         }
 
     def _claim(self, found: FoundLine) -> None:
@@ -238,6 +241,7 @@ class Broker(Actor):
         peer.pid, peer.desk.node, peer.desk.pid, peer.desk.takes = hello.pid, hello.node, hello.pid, hello.takes
         self.switchboard.connect(peer, routing_id)
         self._welcome(routing_id)
+        self.helm.greet(peer)
 
     def _process_ended(self, peer: Peer) -> None:
         if isinstance(peer, SlotPeer):

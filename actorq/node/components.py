@@ -22,6 +22,7 @@ from actorq.node.control import HUB_COMMANDS, NODE_COMMANDS, Control
 from actorq.node.janitor import Janitor
 from actorq.node.link import Link
 from actorq.node.membership import Membership
+from actorq.node.node_orders import NAMES as ORDER_NAMES
 from actorq.node.orders import VERBS as ORDER_VERBS
 from actorq.node.outboxes import Outboxes
 from actorq.node.sizer import Sizer
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from actorq.actors import Actor
     from actorq.config import Settings
     from actorq.node.hub_lock import HubLock
+    from actorq.node.live import LiveSettings
     from actorq.node.roster import Roster
     from actorq.plugins import NodeCommand, Plugin
     from actorq.slot.orders import AppInfo
@@ -92,6 +94,7 @@ class NodeParts:
     node: str
     slots: int
     start_zygote: Callable[[], ZygoteProcess]
+    live: LiveSettings
     plugins: Sequence[Plugin] = ()
     commands: Mapping[str, Callable[[NodeCommand], Any]] = field(default_factory=dict)
 
@@ -102,7 +105,7 @@ def list_commands(plugins: Iterable[Plugin]) -> dict[str, Callable[[NodeCommand]
     Raises:
         PluginError: a plugin's method can't be used, or a name is taken.
     """
-    return collect_commands(plugins, (*ORDER_VERBS, *HUB_COMMANDS, *NODE_COMMANDS, *_BROKER_COMMANDS))
+    return collect_commands(plugins, (*ORDER_VERBS, *ORDER_NAMES, *HUB_COMMANDS, *NODE_COMMANDS, *_BROKER_COMMANDS))
 
 
 def plan_node(parts: NodeParts) -> list[ChildSpec]:
@@ -135,7 +138,7 @@ def list_components(
 
         settings = load_settings() if settings is None else settings
         nothing: Any = None
-        parts = NodeParts(nothing, settings, nothing, nothing, nothing, "", 0, nothing)
+        parts = NodeParts(nothing, settings, nothing, nothing, nothing, "", 0, nothing, nothing)
     found = _list_built_in(parts)
     for plugin, component in collect_components(plugins, parts.settings):
         found.append(_adopt(plugin, component, parts))
@@ -185,7 +188,11 @@ def _list_built_in(parts: NodeParts) -> list[Component]:
         # Results that stay longer than they should harm nobody: not worth a node.
         Component("janitor", Janitor, requires=("store",), kwargs=hub, exhausted="park"),
         Component(
-            "link", Link, provides=("link",), kwargs={"home": home, "node": node}, protocol=protocols.LinkProtocol
+            "link",
+            Link,
+            provides=("link",),
+            kwargs={"home": home, "node": node, "live": parts.live},
+            protocol=protocols.LinkProtocol,
         ),
         Component(
             "control",
@@ -198,6 +205,7 @@ def _list_built_in(parts: NodeParts) -> list[Component]:
                 "info": parts.info,
                 "roster": parts.roster,
                 "settings": settings,
+                "live": parts.live,
                 "commands": parts.commands,
             },
             protocol=protocols.ControlProtocol,
@@ -247,7 +255,7 @@ def _plan_pool(parts: NodeParts) -> list[ChildSpec]:
             "sizer",
             Sizer,
             kwargs={
-                "size": parts.slots,
+                "live": parts.live,
                 "drain_timeout_s": parts.settings.drain_timeout_s,
                 "roster": parts.roster,
                 "home": parts.home,

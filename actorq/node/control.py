@@ -27,6 +27,7 @@ from actorq.log import get_logger
 from actorq.messages.wire import Answer, Ask
 from actorq.node.condition import find_unwell
 from actorq.node.messages import Forward, NodeAnswer, NodeQuestion, NodeReply, Reply, Request, Snapshot
+from actorq.node.node_orders import NAMES, NodeOrders
 from actorq.node.orders import Order
 from actorq.node.overview import UnknownNode, choose_nodes, list_active, list_queues, list_reserved
 from actorq.node.plugin_commands import PluginCommands
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from actorq.actors import NameRef, Outcome, Timer
+    from actorq.node.live import LiveSettings
     from actorq.node.roster import Roster
     from actorq.plugins import NodeCommand
     from actorq.slot.orders import AppInfo
@@ -94,6 +96,7 @@ class Control(Actor):
         info: AppInfo,
         roster: Roster,
         settings: Any,
+        live: LiveSettings,
         commands: Mapping[str, Callable[[NodeCommand], Any]] | None = None,
     ) -> None:
         """Remember who we are; `commands` are those of plugins."""
@@ -104,6 +107,7 @@ class Control(Actor):
         self._gatherings: dict[int, _Gathering] = {}
         self._root = self.system.ref("node")
         self._steering = Steering(self, self._root, settings.drain_timeout_s + ORDER_MARGIN_S)
+        self._orders = NodeOrders(self, live, info.tasks)
         self._plugins = PluginCommands(self, commands or {}, node, settings)
         self._own: dict[str, Callable[[NodeQuestion], Any]] = {
             "ping": lambda _: {"ok": "pong"},
@@ -236,7 +240,8 @@ class Control(Actor):
 
     def _run_command(self, question: NodeQuestion) -> None:
         name, arguments = question.arguments.get("name", ""), question.arguments.get("arguments") or {}
-        self._plugins.run(name, arguments, lambda data, error: self._answer(question, data, error))
+        run = self._orders.run if name in NAMES else self._plugins.run
+        run(name, arguments, lambda data, error: self._answer(question, data, error))
 
     # -- components ----------------------------------------------------------------------------------------------------
 

@@ -17,11 +17,12 @@ import zmq
 from actorq.actors import Actor
 from actorq.log import get_logger
 from actorq.messages import wire
-from actorq.node.messages import NodeQuestion, NodeReply, RetireSlot, SlotGone
+from actorq.node.messages import NodeQuestion, NodeReply, RetireSlot, SlotGone, SteerSlots
 from actorq.transport.broker_socket import BrokerSocket
 from actorq.transport.rendezvous import SEEK_S, read_rendezvous
 
 if TYPE_CHECKING:
+    from actorq.node.live import LiveSettings
     from actorq.transport.paths import Home
 
 __all__ = ["Link"]
@@ -47,9 +48,9 @@ class _Unwelcome:
 class Link(Actor):
     """Connects, says hello, and connects again when the broker is replaced."""
 
-    def init(self, *, home: Home, node: str) -> None:
+    def init(self, *, home: Home, node: str, live: LiveSettings) -> None:
         """Look for a broker."""
-        self.home, self.node = home, node
+        self.home, self.node, self.live = home, node, live
         self.epoch = 0
         self.is_connected = False
         self._tries = 0
@@ -128,6 +129,7 @@ class Link(Actor):
             self._delay_s = SEEK_S[0]
             for death in self._deaths:
                 self._tell_death(death)
+            self._steer_slots()
         elif kind == wire.ASK:
             ask = self._asks.decode(body)
             self.system.ref("control").tell(NodeQuestion(ask.request, ask.command, ask.arguments))
@@ -152,6 +154,15 @@ class Link(Actor):
     def on_retire_slot(self, message: RetireSlot) -> None:
         """Ask the broker to let a slot go after its present task."""
         self._send(wire.RETIRE, wire.Retire(message.name))
+
+    def on_steer_slots(self, _: SteerSlots) -> None:
+        """Have the broker tell this node's slots what was ordered, now or when there is one again."""
+        if self.is_connected:
+            self._steer_slots()
+
+    def _steer_slots(self) -> None:
+        if self.live.is_steered:
+            self._send(wire.STEER, self.live.steer())
 
     def describe(self) -> dict[str, object]:
         """Return what the tree shows."""

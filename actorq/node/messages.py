@@ -49,10 +49,12 @@ __all__ = [
     "Registered",
     "Reply",
     "Request",
+    "Resize",
     "RetireSlot",
     "SlotForked",
     "SlotGone",
     "Snapshot",
+    "SteerSlots",
     "TasksDue",
     "Woken",
 ]
@@ -281,6 +283,16 @@ class RetireSlot(msgspec.Struct, frozen=True):
     """A slot is to end after its present task."""
 
     name: str
+
+
+class SteerSlots(msgspec.Struct, frozen=True):
+    """What the node's slots are to do has changed: tell them."""
+
+
+class Resize(msgspec.Struct, frozen=True):
+    """Ask: have so many slots more, or fewer. Answered with how many there are to be."""
+
+    by: int
 
 
 class ForkSlot(msgspec.Struct, frozen=True):

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, Final
 from actorq.actors import System, Watchdog
 from actorq.errors import ActorqError
 from actorq.log import get_logger
+from actorq.messages.queues import choose_queues
 from actorq.node.components import ROOT_INTENSITY, ROOT_PERIOD_S, NodeParts, list_commands, plan_node
 from actorq.node.hub_lock import HubLock
+from actorq.node.live import LiveSettings
 from actorq.node.roster import Roster
 from actorq.slot.process import become_subreaper
 from actorq.supervisor import Supervisor
@@ -83,6 +85,7 @@ class Node:
             node=name,
             slots=self.slots,
             start_zygote=self._next_zygote,
+            live=LiveSettings(list(range(self.slots)), choose_queues(settings.queues, settings.exclude_queues)),
             plugins=plugins,
             commands=list_commands(plugins),
         )

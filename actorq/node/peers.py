@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from actorq.messages.wire import Steer
     from actorq.node.desks import OutboxDesk, SlotDesk
     from actorq.slot.line import LineView
 
@@ -38,6 +39,7 @@ class SlotPeer(Peer):
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class NodePeer(Peer):
-    """A node's link, over which it reports its slots' deaths and is asked things."""
+    """A node's link, over which it reports its slots' deaths and is asked things; `steer` is what it ordered its slots last."""
 
     name: str
+    steer: Steer | None = None

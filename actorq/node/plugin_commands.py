@@ -12,6 +12,7 @@ import msgspec
 
 from actorq.config import suggest
 from actorq.log import get_logger
+from actorq.node.node_orders import NAMES
 from actorq.node.orders import VERBS
 from actorq.plugins.values import AskComponent, NodeCommand
 
@@ -37,7 +38,7 @@ class PluginCommands:
         """Run the command and call `answer(data, error)`, now or when a component has answered it."""
         command = self._commands.get(name)
         if command is None:
-            known = (*VERBS, *sorted(self._commands))
+            known = sorted((*VERBS, *NAMES, *self._commands))
             answer(None, f"unknown command {name!r}{suggest(name, known) or '; known: ' + ', '.join(known)}")
             return
         try:

@@ -119,6 +119,9 @@ class LinkProtocol(Protocol):
     def on_retire_slot(self, message: messages.RetireSlot) -> None:
         """Tell the hub that a slot is to end."""
 
+    def on_steer_slots(self, message: messages.SteerSlots) -> None:
+        """Tell the hub what this node's slots are to do from now on."""
+
 
 class ControlProtocol(Protocol):
     """Answers questions about nodes."""

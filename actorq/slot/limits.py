@@ -52,18 +52,27 @@ class KnownLimits:
         own = {name: (task.soft_time_limit, task.time_limit) for name, task in tasks.items()}
         self._by_task = {name: fill_limits(each, default) for name, each in own.items() if each != NO_LIMITS}
         self._default = default
+        self._ordered: Mapping[str, Limits] = {}
+
+    def with_orders(self, ordered: Mapping[str, Limits]) -> KnownLimits:
+        """Return itself, from now on with these limits for these tasks, whatever their messages say."""
+        self._ordered = ordered
+        return self
 
     def __bool__(self) -> bool:
         return bool(self._by_task) or self._default != NO_LIMITS
 
     def fill(self, deliveries: Iterable[Delivery]) -> None:
         """Complete the limits in these messages."""
-        by_task, default = self._by_task, self._default
+        by_task, default, ordered = self._by_task, self._default, self._ordered
         for delivery in deliveries:
             message = delivery.message
             known = by_task.get(message.task, default)
             if known is not NO_LIMITS:
                 message.limits = fill_limits(message.limits, known)
+            if ordered and message.task in ordered:
+                limits = ordered[message.task]
+                message.limits = limits if limits != NO_LIMITS else None
 
 
 class SoftLimit:

@@ -18,15 +18,15 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from actorq.log import get_logger
-from actorq.messages.wire import RETIRE, TASKS, Tasks
+from actorq.messages.wire import RETIRE, STEER, TASKS, Steer, Tasks
 from actorq.slot.bell import bell_path, ring
+from actorq.slot.limits import KnownLimits
 from actorq.slot.line import BEAT, DEADLINE, EXECUTED, GRANTED, LOOK, RSS, SKIPPED, Line
 from actorq.slot.outcome import TaskRunner, hand_back
 from actorq.slot.reports import ReportLog
 
 if TYPE_CHECKING:
     from actorq.messages.task import Delivery
-    from actorq.slot.limits import KnownLimits
     from actorq.slot.session import BrokerSession
 
 __all__ = ["Slot"]
@@ -170,6 +170,10 @@ class Slot:
             if self._limits is not None:
                 self._limits.fill(tasks.deliveries)
             self._queue.extend(tasks.deliveries)
+        elif kind == STEER:
+            steer = msgspec.msgpack.decode(memoryview(frame)[1:], type=Steer)
+            self._session.restate(steer.takes)
+            self._limits = (self._limits or KnownLimits({}, None)).with_orders(steer.limits)
         elif kind == RETIRE:
             # The broker has fenced what is still in the queue and gives it to others.
             self._queue.clear()

@@ -53,6 +53,7 @@ class BrokerSession:
         self._home = home
         self._name = name
         hello = Hello(PROTOCOL, "slot", os.getpid(), 0, name, node, takes)
+        self._greeting = hello
         self._hello = HELLO + msgspec.msgpack.encode(hello)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._broker: BrokerSocket | None = None
@@ -62,6 +63,11 @@ class BrokerSession:
         self.is_joined = False
         self.joins = 0
         self.epoch = 0
+
+    def restate(self, takes: QueueChoice | None) -> None:
+        """Say to the next broker that this slot takes these queues."""
+        self._greeting = msgspec.structs.replace(self._greeting, takes=takes)
+        self._hello = HELLO + msgspec.msgpack.encode(self._greeting)
 
     def look(self, now_ns: int) -> list[bytes]:
         """Do what is due and return the frames that have come, without waiting."""
