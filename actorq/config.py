@@ -50,6 +50,8 @@ class Settings:
     task_routes: Any = None  # by `actorq.tasks.routing.Routes`, which checks it; to a node its repr
     task_time_limit: float | None = None  # seconds, for tasks that say nothing; then their process is killed
     task_soft_time_limit: float | None = None  # the same; then SoftTimeLimitExceeded is raised inside them
+    max_tasks_per_child: int | None = None  # after which a slot's process is replaced
+    max_memory_per_child: int | None = None  # bytes of resident memory; beyond that it is replaced after its task
     prefetch_s: float = 0.05  # work that is put at a slot's elbow ahead of time
     task_always_eager: bool = False  # sends run here, for tests
     task_eager_propagates: bool = False  # then what a task raises is raised by the send
@@ -169,6 +171,17 @@ def _flag(value: Any) -> bool:
     return found
 
 
+def _size(value: Any) -> int:
+    """Return bytes: a number, or a text like "200M"."""
+    problem = "a size in bytes of 1 up, or a text like '200M' (K, M, G: times 1024)"
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        raise TypeError(problem)
+    found = re.fullmatch(r"(\d+)(?:([KMG])(?:I?B)?)?", str(value).strip().upper())
+    if found is None or not int(found[1]):
+        raise ValueError(problem)
+    return int(found[1]) << {None: 0, "K": 10, "M": 20, "G": 30}[found[2]]
+
+
 def _names(value: Any) -> tuple[str, ...]:
     found = re.split(r"[,\s]+", value) if isinstance(value, str) else value
     if not isinstance(found, (list, tuple, set, frozenset)) or not all(isinstance(name, str) for name in found):
@@ -194,6 +207,8 @@ _CHECKS: Final[dict[str, Callable[[Any], Any]]] = {
     "task_routes": lambda value: value,
     "task_time_limit": _or_none(_number(0.001, whole=False)),
     "task_soft_time_limit": _or_none(_number(0.001, whole=False)),
+    "max_tasks_per_child": _or_none(_number(1, whole=True)),
+    "max_memory_per_child": _or_none(_size),
     "prefetch_s": _number(0, whole=False, high=10),
     "task_always_eager": _flag,
     "task_eager_propagates": _flag,

@@ -91,6 +91,17 @@ def _read_names(_context: click.Context, _option: click.Parameter, value: str | 
     metavar="SECONDS",
     help="After which SoftTimeLimitExceeded is raised in a task that says nothing; default: never.",
 )
+@click.option(
+    "--max-tasks-per-child",
+    type=click.IntRange(1),
+    metavar="N",
+    help="A slot's process is replaced after so many tasks; default: never.",
+)
+@click.option(
+    "--max-memory-per-child",
+    metavar="SIZE",
+    help="A slot's process that has grown beyond this, bytes or like 200M, is replaced after its task; default: never.",
+)
 @with_errors
 def node(common: Common, /, name: str | None, loglevel: str, lifeline: int | None, **settings: Any) -> None:
     """Start a node: it runs the tasks of an application.

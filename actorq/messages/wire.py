@@ -75,7 +75,8 @@ class Hello(msgspec.Struct, array_like=True):
     """First frame of every peer. `role` is "client", "slot" or "node".
 
     A client gives its `outbox_id` (0: it only asks); a slot its `name` (that of its line file), its node's `node` and
-    which queues it `takes` (None: all); a node its name.
+    which queues it `takes` (None: all); a node its name. A slot may be there to take the place of others (`after`): it gets
+    nothing before they are through. It may say after how many tasks it ends (`max_tasks`; 0: never), and gets no more than those.
     """
 
     protocol: int
@@ -85,6 +86,8 @@ class Hello(msgspec.Struct, array_like=True):
     name: str = ""
     node: str = ""
     takes: QueueChoice | None = None
+    after: tuple[str, ...] = ()
+    max_tasks: int = 0
 
 
 class Welcome(msgspec.Struct, array_like=True):

@@ -50,7 +50,7 @@ class Balancer:
         idle = busy = lists = False
         for peer in self._slots.values():
             held = len(peer.desk.held)
-            idle = idle or not held
+            idle = idle or not (held or peer.desk.closed)
             busy = busy or held > 0
             lists = lists or held > 1
         is_soon = idle and lists
@@ -76,7 +76,7 @@ class Balancer:
         # Where something waits that an idle slot takes, that is handed out first.
         if idle and not any(map(self._ledger.lanes.count_waiting, idle)):
             for name in plan_recalls(loads):
-                self._recall(self._slots[name])
+                self.recall(self._slots[name])
 
     def withdraw(self, queue: str, then: Callable[[], object]) -> None:
         """Take back what slots hold of a queue and haven't started, then call `then`.
@@ -94,7 +94,7 @@ class Balancer:
             return
         for peer in slots:
             if not peer.desk.closed:
-                self._recall(peer)
+                self.recall(peer)
         self._timers.after(RECALL_WAIT_S, Invoke(self._look_again, queue, then, until))
 
     def _look_again(self, queue: str, then: Callable[[], object], until: float) -> None:
@@ -103,7 +103,8 @@ class Balancer:
                 self._take_back(peer)  # its fence was set when it began to retire
         self._withdraw(queue, then, until)
 
-    def _recall(self, peer: SlotPeer) -> None:
+    def recall(self, peer: SlotPeer) -> None:
+        """Take back what this slot holds and doesn't run; it gets nothing until then, and nothing more if it retires."""
         self.recalls += 1
         peer.desk.closed = True
         peer.line.set_fence(next(self._ledger.tokens))
@@ -112,10 +113,10 @@ class Balancer:
     def _recalled(self, peer: SlotPeer) -> None:
         """By now the slot has seen the fence: it keeps what it runs, the rest is dealt again."""
         desk = peer.desk
-        if self._slots.get(desk.name) is not peer or desk.retiring:
+        if self._slots.get(desk.name) is not peer:
             return
         if self._take_back(peer):
-            desk.closed = not self._switchboard.is_watched(peer)
+            desk.closed = desk.retiring or bool(desk.after) or not self._switchboard.is_watched(peer)
         else:
             self._timers.after(RECALL_WAIT_S, Invoke(self._recalled, peer))
 

@@ -239,13 +239,15 @@ class Broker(Actor):
             desk = self.ledger.slots[hello.name] = SlotDesk(hello.name)
             peer = self._slots[hello.name] = SlotPeer(pid=hello.pid, desk=desk, line=line)
         peer.pid, peer.desk.node, peer.desk.pid, peer.desk.takes = hello.pid, hello.node, hello.pid, hello.takes
+        peer.desk.after, peer.desk.max_tasks = hello.after, hello.max_tasks
+        peer.desk.closed = peer.desk.closed or bool(hello.after)
         self.switchboard.connect(peer, routing_id)
         self._welcome(routing_id)
         self.helm.greet(peer)
 
     def _process_ended(self, peer: Peer) -> None:
         if isinstance(peer, SlotPeer):
-            peer.desk.closed = True
+            peer.desk.closed, peer.desk.after = True, ()
             self.timers.after(DEATH_NOTE_S, Invoke(self.burials.bury, peer.desk.name, "the end of its node"))
         else:
             self._forget(peer)
@@ -323,7 +325,7 @@ class Broker(Actor):
         if ledger.lanes.held:
             ledger.release_held()
         if ledger.waiting:
-            hand_out(ledger, self._slots.values(), self._send, self.clock.now())
+            hand_out(ledger, self._slots, self._send, self.clock.now())
         for queue, limit in ledger.lanes.refills():
             self.store.tell(Lease(queue, limit, self.self_ref))
         self.committer.look()
@@ -338,8 +340,8 @@ class Broker(Actor):
     def _retire(self, _: NodePeer, message: wire.Retire) -> None:
         peer = self._slots.get(message.name)
         if peer is not None:
-            peer.desk.closed = peer.desk.retiring = True
-            peer.line.set_fence(next(self.ledger.tokens))
+            peer.desk.retiring = True
+            self.balancer.recall(peer)  # what it holds besides must not wait for the end of a long task
             self._send(peer.routing_id, wire.RETIRE, message)
 
     def _slot_died(self, _: NodePeer, note: wire.SlotDied) -> None:

@@ -31,6 +31,7 @@ from actorq.node.timers import Timers
 from actorq.node.zygote import Zygote
 from actorq.plugins.parts import collect_commands, collect_components
 from actorq.plugins.values import NODE_PARTS, NodePart
+from actorq.slot.wear import Wear
 from actorq.supervisor import (
     Backoff,
     ChildSpec,
@@ -239,6 +240,7 @@ def _plan_pool(parts: NodeParts) -> list[ChildSpec]:
                 "roster": parts.roster,
                 "takes": choose_queues(parts.settings.queues, parts.settings.exclude_queues),
                 "limits": parts.settings.task_limits,
+                "wear": Wear(parts.settings.max_tasks_per_child or 0, parts.settings.max_memory_per_child or 0),
             },
             name="zygote",
             backoff=ZYGOTE_BACKOFF,

@@ -44,3 +44,5 @@ class SlotDesk:
     closed: bool = False  # gets nothing for now: being recalled, retiring, or dead
     retiring: bool = False
     takes: QueueChoice | None = None  # which queues; None: all
+    after: tuple[str, ...] = ()  # slots whose place it takes; closed until they are through
+    max_tasks: int = 0  # after which it ends; 0: never

@@ -1,7 +1,11 @@
 """Who gets the tasks that wait: every slot that has room, the emptiest first, each its share of what it takes.
 
+<<<<<<< HEAD
 A slot that has been at one task for a while gets none: they would wait for its end, or for the balancer to take them back.
 Among equally empty ones those that take only some queues go first, so that the others leave them theirs.
+=======
+Among equally empty ones those that take only some queues go first, so that the others leave them theirs. A slot that is to
+take the place of another gets nothing before that one is through, and one with a share of work no more than that.
 """
 
 from __future__ import annotations
@@ -13,7 +17,7 @@ from actorq.node.balance import PATIENCE_S
 from actorq.node.credit import fair_share
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Mapping
 
     from actorq.node.ledger import Ledger
     from actorq.node.peers import SlotPeer
@@ -21,16 +25,20 @@ if TYPE_CHECKING:
 __all__ = ["hand_out"]
 
 
-def hand_out(ledger: Ledger, slots: Iterable[SlotPeer], send: Callable[[bytes, bytes, Any], bool], now: float) -> None:
+def hand_out(
+    ledger: Ledger, slots: Mapping[str, SlotPeer], send: Callable[[bytes, bytes, Any], bool], now: float
+) -> None:
     """Lease what waits to slots and send it to them."""
-    hungry = [peer for peer in slots if _is_hungry(peer)]
+    hungry = [peer for peer in slots.values() if _is_hungry(peer, slots)]
     # The emptiest first: an idle slot must not go without because a busy one was asked before it.
     hungry.sort(key=lambda peer: 2 * len(peer.desk.held) + (peer.desk.takes is None))
     for place, peer in enumerate(hungry):
         desk = peer.desk
         waiting = ledger.waiting if desk.takes is None else ledger.lanes.count_waiting(desk.takes)
         limit = min(desk.credit - len(desk.held), fair_share(waiting, len(hungry) - place))
-        if not limit:
+        if desk.max_tasks:
+            limit = min(limit, _count_left(peer))
+        if limit <= 0:
             continue
         drawn = ledger.draw(desk, limit, now)
         if drawn and not send(peer.routing_id, wire.TASKS, wire.Tasks(desk.settled, drawn)):
@@ -38,8 +46,33 @@ def hand_out(ledger: Ledger, slots: Iterable[SlotPeer], send: Callable[[bytes, b
             desk.closed = True
 
 
-def _is_hungry(peer: SlotPeer) -> bool:
+def _is_hungry(peer: SlotPeer, slots: Mapping[str, SlotPeer]) -> bool:
     desk = peer.desk
-    if desk.closed or not peer.routing_id or len(desk.held) > desk.credit // 2:
+    if desk.closed and not (desk.after and _takes_over(peer, slots)):
+        return False
+    if not peer.routing_id or len(desk.held) > desk.credit // 2:
         return False
     return not desk.held or peer.line.running_s() < PATIENCE_S
+
+
+def _count_left(peer: SlotPeer) -> int:
+    """Return how many more this slot may be given; one that has had its share is closed."""
+    # What ended and wasn't reported yet counts twice: too few for a moment, never too many.
+    left = peer.desk.max_tasks - peer.line.executed - len(peer.desk.held)
+    if left <= 0 and not peer.desk.held:
+        peer.desk.closed = True
+    return left
+
+
+def _takes_over(peer: SlotPeer, slots: Mapping[str, SlotPeer]) -> bool:
+    """Open a slot whose predecessors are gone, or run nothing and get nothing any more."""
+    before = [slots[name] for name in peer.desk.after if name in slots]
+    if not all(_is_through(each) for each in before):
+        return False
+    peer.desk.after, peer.desk.closed = (), False
+    return True
+
+
+def _is_through(peer: SlotPeer) -> bool:
+    desk = peer.desk
+    return not desk.held and (desk.retiring or 0 < desk.max_tasks <= peer.line.executed)

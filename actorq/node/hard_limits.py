@@ -39,15 +39,26 @@ BELL_BYTES: Final = 4096
 
 
 class LookAtDeadline:
-    """Timer: the promised look."""
+    """Timer: the promised look of that one."""
+
+    __slots__ = ("limit",)
+
+    def __init__(self, limit: HardLimit) -> None:
+        self.limit = limit
 
 
 class HardLimit:
-    """Belongs to `actor`, in whose context everything here runs; `kill` ends the process of this line."""
+    """Belongs to `actor`, in whose context everything here runs; `kill` ends the process of this line.
 
-    def __init__(self, actor: Actor, line: Path, kill: Callable[[], None]) -> None:
-        self._actor, self._line, self._kill = actor, line, kill
+    The same bell says that the slot has had its share of work (see `slot.wear`): `notice` is told at each look.
+    """
+
+    def __init__(
+        self, actor: Actor, line: Path, kill: Callable[[], None], notice: Callable[[int], None] | None = None
+    ) -> None:
+        self._actor, self._line, self._kill, self._notice = actor, line, kill, notice
         self._timer: Timer | None = None
+        self._is_closed = False
         self._bell = bell_path(line)
         self._fd = -1
         try:
@@ -59,10 +70,10 @@ class HardLimit:
             log.warning("bell_not_made", bell=str(self._bell), why=str(error), look_every_s=DEAF_LOOK_S)
         else:
             actor.sockets.add_fd(self._fd, self._on_rung, close=True)
-        self.look()
 
     def close(self, *, ended: bool) -> None:
         """Listen no more; the bell goes where the process has `ended`. Idempotent."""
+        self._is_closed = True
         if self._fd >= 0:
             self._actor.sockets.remove(self._fd, close=True)
             self._fd = -1
@@ -76,7 +87,9 @@ class HardLimit:
         self.look()
 
     def look(self) -> None:
-        """Kill the process if its deadline has passed; else promise the next look."""
+        """Kill the process if its deadline has passed; else promise the next look. Looks for ever once it was called."""
+        if self._is_closed:
+            return
         self._forget_timer()
         view = LineView.attach(self._line)
         if view is None:
@@ -84,8 +97,11 @@ class HardLimit:
             return
         try:
             self._look(view)
+            wear = view.wear
         finally:
             view.close()
+        if wear and self._notice is not None:
+            self._notice(wear)
 
     def _look(self, view: LineView) -> None:
         now_ns = int(self._actor.clock.monotonic() * 1e9)
@@ -105,7 +121,7 @@ class HardLimit:
             self._look_later((look_ns - now_ns) / 1e9 + LATE_S)
 
     def _look_later(self, delay_s: float) -> None:
-        self._timer = self._actor.timers.after(delay_s, LookAtDeadline())
+        self._timer = self._actor.timers.after(delay_s, LookAtDeadline(self))
 
     def _forget_timer(self) -> None:
         if self._timer is not None:

@@ -47,6 +47,7 @@ __all__ = [
     "Register",
     "RegisterRefused",
     "Registered",
+    "ReplaceSlot",
     "Reply",
     "Request",
     "Resize",
@@ -293,6 +294,10 @@ class Resize(msgspec.Struct, frozen=True):
     """Ask: have so many slots more, or fewer. Answered with how many there are to be."""
 
     by: int
+
+
+class ReplaceSlot(msgspec.Struct, frozen=True):
+    """There is newer code: a slot is to be succeeded by one of it, after its present task."""
 
 
 class ForkSlot(msgspec.Struct, frozen=True):

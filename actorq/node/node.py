@@ -150,13 +150,13 @@ class Node:
             self._root.stop(block=False)
 
     def kill_slots(self) -> None:
-        """End all slot processes now."""
-        self.roster.kill_all()
+        """End all slot processes now; nothing they ran is counted against it."""
+        self.roster.kill_all(self.home.lines)
 
     def finish(self) -> int:
         """Take down what is left and return the exit code: 0, or 1 where the tree gave up by itself."""
         self._watchdog.stop()
-        self.roster.kill_all()
+        self.roster.kill_all(self.home.lines if self._was_asked else None)
         self.system.shutdown(STOP_DEADLINE_S)
         self.lock.release()
         if self._was_asked:

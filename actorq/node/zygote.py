@@ -16,6 +16,7 @@ from actorq.messages.reasons import Crashed
 from actorq.node.messages import ForkFailed, ForkSlot, LookForStrays, SlotForked
 from actorq.node.roster import SlotProcess
 from actorq.slot import orders
+from actorq.slot.wear import NO_WEAR
 from actorq.slot.zygote_process import SlotStarted, ZygoteLost
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from actorq.messages.reasons import ExitReason
     from actorq.node.roster import Roster
     from actorq.slot.limits import Limits
+    from actorq.slot.wear import Wear
     from actorq.slot.zygote_process import ZygoteProcess
     from actorq.transport.paths import Home
 
@@ -42,7 +44,7 @@ class _StraysShow:
 class Zygote(Actor):
     """Passes on orders for slots and their answers; `start` makes a running zygote process.
 
-    `limits` are `(soft_s, hard_s)` for tasks that have none of their own.
+    `limits` are `(soft_s, hard_s)` for tasks that have none of their own, `wear` is what a slot may do in its life.
     """
 
     def init(
@@ -54,10 +56,11 @@ class Zygote(Actor):
         roster: Roster,
         takes: QueueChoice | None = None,
         limits: Limits | None = None,
+        wear: Wear = NO_WEAR,
     ) -> None:
         """Start the process; slots can be ordered at once, it answers when the application is imported."""
         self.home, self.node, self.roster = home, node, roster
-        self.takes, self.limits = takes, limits
+        self.takes, self.limits, self.wear = takes, limits, wear
         self._waiting: dict[str, int] = {}
         self._why = "the zygote process ended"
         self._process = start()
@@ -81,7 +84,16 @@ class Zygote(Actor):
         """Order a slot."""
         self._waiting[message.name] = message.place
         paths = str(self.home.path), str(self.home.runtime)
-        options = orders.SlotOptions(message.name, *paths, self.node, self.takes, self.limits)
+        options = orders.SlotOptions(
+            message.name,
+            *paths,
+            self.node,
+            self.takes,
+            self.limits,
+            after=tuple(process.name for process in self.roster.of_place(message.place)),
+            max_tasks=self.wear.max_tasks,
+            max_rss_bytes=self.wear.max_rss_bytes,
+        )
         self._process.request_slot(options)
 
     def on_look_for_strays(self, _: LookForStrays) -> None:

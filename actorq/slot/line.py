@@ -47,8 +47,8 @@ MAGIC: Final = 0x6163746F_00000001  # "acto", then the layout's version
 _MAGIC, _PID, KEY, _TOKEN, _STARTED, FENCE, _HEAD, _TAIL, _FIRST, _NEXT, EXECUTED, RSS, BEAT, DEADLINE, _OUTSIDE = (
     range(15)
 )
-# By the slot's node: when it looks at the deadline next, and whom it kills the process for.
-LOOK, _CONDEMNED_KEY, _CONDEMNED_TOKEN, _CONDEMNED_LIMIT = range(15, 19)
+# By the slot's node: when it looks at the deadline next, and whom it kills the process for. Then, by the slot: `slot.wear`.
+LOOK, _CONDEMNED_KEY, _CONDEMNED_TOKEN, _CONDEMNED_LIMIT, WEAR = range(15, 20)
 
 WORDS_BYTES: Final = 4096  # one page, so that the ring is aligned and there is room for more words
 _NODE_AT: Final = WORDS_BYTES // 2  # in the words' page
@@ -158,10 +158,8 @@ class Line:
 
     def finish(self, record: bytes) -> int:
         """Put an encoded report into the ring and end the run that `begin` declared. Return the bytes it took.
-
         0: it doesn't fit in what is free of the ring. The run has ended all the same; the caller keeps the record and sends
-        it at once, without the protection of the ring: if this process dies before the broker has it, the task is
-        delivered again.
+        it at once, without the ring's protection: if this process dies before the broker has it, the task is delivered again.
         """
         words = self.words
         tail = self._tail
@@ -287,6 +285,11 @@ class LineView:
         """When the slot's node looks at the deadline next, monotonic; 0: not before the slot rings."""
         return self._words[LOOK]
 
+    @property
+    def wear(self) -> int:
+        """How near the slot is to the end of its share of work; see `slot.wear`."""
+        return self._words[WEAR]
+
     def set_look(self, look_ns: int) -> None:
         """Promise the slot to look at its deadline then."""
         self._words[LOOK] = look_ns
@@ -312,10 +315,7 @@ class LineView:
         return found if found.token else None
 
     def set_fence(self, token: int) -> None:
-        """Recall every delivery with a smaller token that hasn't started; a fence never goes back.
-
-        Whoever wants to know what had started before waits 2 ms, then reads `executing`.
-        """
+        """Recall deliveries with smaller tokens that haven't started (2 ms later `executing` knows); it never goes back."""
         self._words[FENCE] = max(token, self._words[FENCE])
 
     def is_alive(self) -> bool:

@@ -47,7 +47,8 @@ class SlotOptions(msgspec.Struct, frozen=True):
 
     `name` is that of its line file and belongs to one incarnation: a name is never used twice. `home` and `runtime` are
     the two folders of `transport.paths.Home`; `node` is the node's name, `takes` the queues of its slots (None: all).
-    `limits` is `(soft_s, hard_s)` for tasks that have none of their own.
+    `limits` is `(soft_s, hard_s)` for tasks that have none of their own. `after` are the slots whose place it takes: it gets
+    nothing to do before they are through. `max_tasks` and `max_rss_bytes` are its share of work (0: no end; see `slot.wear`).
     """
 
     name: str
@@ -56,6 +57,9 @@ class SlotOptions(msgspec.Struct, frozen=True):
     node: str
     takes: QueueChoice | None = None
     limits: tuple[float | None, float | None] | None = None
+    after: tuple[str, ...] = ()
+    max_tasks: int = 0
+    max_rss_bytes: int = 0
 
 
 class AppInfo(msgspec.Struct, frozen=True):

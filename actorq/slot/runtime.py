@@ -28,6 +28,7 @@ from actorq.slot.reports import ReportLog
 if TYPE_CHECKING:
     from actorq.messages.task import Delivery
     from actorq.slot.session import BrokerSession
+    from actorq.slot.wear import Gauge
 
 __all__ = ["Slot"]
 
@@ -36,6 +37,7 @@ LOOK_TASKS: Final = 64  # a look costs half as much as the shortest task; LOOK_N
 LOOK_NS: Final = 2_000_000
 FULL_WAIT_MS: Final = 250  # between two runs while too many big reports are unsettled: slow, but never stuck
 RSS_NS: Final = 250_000_000  # measuring costs 3 µs
+WORN_WAIT_MS: Final = 250  # between two reminders that it is to be let go
 
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 _decode_tasks: Final = msgspec.msgpack.Decoder(Tasks).decode
@@ -47,9 +49,15 @@ class Slot:
     """One slot process's loop. `run` returns when the slot has retired. `limits` completes those of messages."""
 
     def __init__(
-        self, line: Line, session: BrokerSession, runner: TaskRunner, limits: KnownLimits | None = None
+        self,
+        line: Line,
+        session: BrokerSession,
+        runner: TaskRunner,
+        limits: KnownLimits | None = None,
+        gauge: Gauge | None = None,
     ) -> None:
         self._line = line
+        self._gauge = gauge
         self._limits = limits or None
         self._session = session
         self._runner = runner
@@ -64,19 +72,34 @@ class Slot:
 
     def run(self) -> None:
         """Serve until told to retire."""
+        gauge, work = self._gauge, self._work if self._gauge is None else self._work_gauged
         while not self._is_retired:
-            if not self._queue:
+            if gauge is not None and gauge.is_worn:
+                self._rest(WORN_WAIT_MS)
+                gauge.remind()
+            elif not self._queue:
                 self._rest()
             elif self._reports.is_full():
                 self._rest(FULL_WAIT_MS)
                 self._attend()
-                self._work()
+                work()
             else:
-                self._work()
+                work()
             self._attend()
         self._leave()
 
-    def _work(self) -> None:
+    def _work_gauged(self) -> None:
+        """Work, but not beyond this slot's share."""
+        gauge = self._gauge
+        assert gauge is not None
+        before = time.monotonic_ns()
+        self._work(min(LOOK_TASKS, gauge.left))
+        after = time.monotonic_ns()
+        if gauge.wear.max_rss_bytes:
+            self._measure(after)
+        gauge.spent(after - before)
+
+    def _work(self, most: int = LOOK_TASKS) -> None:
         """Run some of the queue: one stretch between two looks at what the broker says.
 
         One piece, because each call in it is paid for every task.
@@ -85,7 +108,7 @@ class Slot:
         begin, run, clock, words = self._line.begin, self._runner.run, time.monotonic_ns, self._line.words
         now = clock()
         look_at = now + LOOK_NS
-        for _ in range(min(LOOK_TASKS, len(queue))):
+        for _ in range(min(most, len(queue))):
             delivery = queue.popleft()
             message = delivery.message
             name = message.task

@@ -49,10 +49,19 @@ log: Final = get_logger(__name__)
 class BrokerSession:
     """Owned by one slot; used from its one thread."""
 
-    def __init__(self, home: Home, name: str, node: str, takes: QueueChoice | None = None) -> None:
+    def __init__(
+        self,
+        home: Home,
+        name: str,
+        node: str,
+        takes: QueueChoice | None = None,
+        *,
+        after: tuple[str, ...] = (),
+        max_tasks: int = 0,
+    ) -> None:
         self._home = home
         self._name = name
-        hello = Hello(PROTOCOL, "slot", os.getpid(), 0, name, node, takes)
+        hello = Hello(PROTOCOL, "slot", os.getpid(), 0, name, node, takes, after, max_tasks)
         self._greeting = hello
         self._hello = HELLO + msgspec.msgpack.encode(hello)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()

@@ -24,6 +24,7 @@ from actorq.slot.outcome import RunnableTask, TaskRunner
 from actorq.slot.process import die_at_end_of, die_with_parent, set_process_name, wait_for_parent
 from actorq.slot.runtime import Slot
 from actorq.slot.session import BrokerSession
+from actorq.slot.wear import Gauge, Wear
 from actorq.transport.paths import Home
 
 if TYPE_CHECKING:
@@ -68,9 +69,12 @@ def run_slot(options: SlotOptions, app: App | None) -> None:
         app.use_home(home)
     line = Line.create(home.lines / f"{options.name}.line", os.getpid(), options.node)
     trace = _keep_fatal_traces(trace_path(line.path))
-    session = BrokerSession(home, options.name, options.node, options.takes)
+    wear = Wear(options.max_tasks, options.max_rss_bytes)
+    session = BrokerSession(
+        home, options.name, options.node, options.takes, after=options.after, max_tasks=wear.max_tasks
+    )
     limits = KnownLimits(app.tasks if app is not None else {}, options.limits)
-    slot = Slot(line, session, TaskRunner(tasks, options.node), limits)
+    slot = Slot(line, session, TaskRunner(tasks, options.node), limits, Gauge(wear, line) if wear else None)
     os.register_at_fork(after_in_child=lambda: _stop_being_a_slot(slot, line))
     slot.run()
     # The application's. The interpreter itself isn't finalised: it would wait for threads that tasks left behind.

@@ -68,7 +68,7 @@ def deal(tasks, peers):
         got[to] += [each.message.queue for each in tasks.deliveries]
         return True
 
-    hand_out(cast("Any", FakeLedger(tasks)), peers, send, 0.0)
+    hand_out(cast("Any", FakeLedger(tasks)), {peer.desk.name: peer for peer in peers}, send, 0.0)
     return list(got.values())
 
 
