@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from actorq.client.queues import Queues
     from actorq.config import Settings
     from actorq.embedded import Node
+    from actorq.messages.task import TaskMessage
     from actorq.results import EagerResult
     from actorq.tasks.options import TaskOptions
     from actorq.tasks.task import CoroutineTask
@@ -198,7 +199,7 @@ class App:
     ) -> AsyncResult[Any]:
         if plan.check is not None:
             plan.check(*args, **kwargs)
-        message = make_message(plan, args, kwargs, options)
+        message = make_message(plan, args, kwargs, options, self._find_parent())
         body = encode_body(args, kwargs, message.codec_id)
         if self.conf.task_always_eager:
             task, throw = find_here(self.tasks, message.task), self.conf.task_eager_propagates
@@ -210,7 +211,8 @@ class App:
 
     def send_many(self, plan: SendPlan, calls: Iterable[Sequence[Any]]) -> list[AsyncResult[Any]]:
         """Send a task once for each tuple of arguments: what `Task.delay_many` does."""
-        if self.plugins.hooks.sending or self.conf.task_always_eager or plan.routing is not None:
+        conf = self.conf
+        if self.plugins.hooks.sending or conf.task_always_eager or plan.routing is not None or self._find_parent():
             return [self.send_with(plan, tuple(call), {}, {}) for call in calls]
         session, check, codec_id = self._session or self._open(), plan.check, plan.codec_id
         lineage, template = self._lineage(), plan.message
@@ -287,6 +289,11 @@ class App:
         session = self._session
         if session is not None and session.outbox.last:
             session.confirm(session.outbox.last, timeout)
+
+    def _find_parent(self) -> TaskMessage | None:
+        """Return the task from which a priority is inherited: the one that runs here, if the setting says so."""
+        request = current.get() if self.conf.task_inherit_parent_priority else None
+        return None if request is None or request.called_directly else request.message
 
     def _lineage(self) -> tuple[str, str]:
         request = current.get()

@@ -25,6 +25,8 @@ DURABILITIES: Final = ("power", "process", "none")
 SERIALIZERS: Final = ("msgpack", "json", "pickle", "cloudpickle")
 POOLS: Final = ("process",)
 ENVIRONMENT_PREFIX: Final = "ACTORQ_"
+# Celery's names for what has one here already.
+ALIASES: Final = {"task_default_queue": "default_queue", "task_default_priority": "default_priority"}
 # Environment variables of the command line that aren't settings.
 _NOT_SETTINGS: Final = frozenset({"HOME", "APP", "LOGLEVEL", "NODE", "PLUGIN"})
 
@@ -47,6 +49,7 @@ class Settings:
     outbox_max_tasks: int = 1_000_000
     outbox_max_bytes: int = 256 << 20
     queue_max_tasks: int = 20_000_000  # unfinished tasks in the store, all queues together
+    task_inherit_parent_priority: bool = False  # a task sent by a task has its priority, where nothing else says one
     task_routes: Any = None  # by `actorq.tasks.routing.Routes`, which checks it; to a node its repr
     task_time_limit: float | None = None  # seconds, for tasks that say nothing; then their process is killed
     task_soft_time_limit: float | None = None  # the same; then SoftTimeLimitExceeded is raised inside them
@@ -64,7 +67,7 @@ class Settings:
         Raises:
             ConfigError: a name isn't a setting, or a value doesn't fit.
         """
-        checked = {name: _check(name, value, origin) for name, value in values.items()}
+        checked = {ALIASES.get(name, name): _check(name, value, origin) for name, value in values.items()}
         replaced = dataclasses.replace(self, **checked, origins={**self.origins, **dict.fromkeys(checked, origin)})
         soft_s, hard_s = replaced.task_soft_time_limit, replaced.task_time_limit
         if soft_s is not None and hard_s is not None and soft_s > hard_s:
@@ -104,7 +107,8 @@ def load_settings(
         if key.startswith(ENVIRONMENT_PREFIX)
     }
     # The environment is shared with other programs and other versions: unknown names there are left alone.
-    known = {name: value for name, value in found.items() if name in _FIELDS and name.upper() not in _NOT_SETTINGS}
+    names = (*_FIELDS, *ALIASES)
+    known = {name: value for name, value in found.items() if name in names and name.upper() not in _NOT_SETTINGS}
     return settings.replace("environment", known) if known else settings
 
 
@@ -117,14 +121,14 @@ def suggest(name: str, known: Iterable[str]) -> str:
 def _as_mapping(config: object) -> Mapping[str, Any]:
     if hasattr(config, "keys"):
         return cast("Mapping[str, Any]", config)
-    return {name: getattr(config, name) for name in _FIELDS if hasattr(config, name)}
+    return {name: getattr(config, name) for name in (*ALIASES, *_FIELDS) if hasattr(config, name)}
 
 
 def _check(name: str, value: Any, origin: str) -> Any:
-    if name not in _FIELDS:
-        raise ConfigError(f"unknown setting {name!r} in {origin}{suggest(name, _FIELDS)}")
+    if name not in _FIELDS and name not in ALIASES:
+        raise ConfigError(f"unknown setting {name!r} in {origin}{suggest(name, (*_FIELDS, *ALIASES))}")
     try:
-        return _CHECKS[name](value)
+        return _CHECKS[ALIASES.get(name, name)](value)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"expected {name} to be {error}, got {value!r} (from {origin})") from None
 
@@ -204,6 +208,7 @@ _CHECKS: Final[dict[str, Callable[[Any], Any]]] = {
     "outbox_max_tasks": _number(1, whole=True),
     "outbox_max_bytes": _number(4096, whole=True),
     "queue_max_tasks": _number(1, whole=True),
+    "task_inherit_parent_priority": _flag,
     "task_routes": lambda value: value,
     "task_time_limit": _or_none(_number(0.001, whole=False)),
     "task_soft_time_limit": _or_none(_number(0.001, whole=False)),

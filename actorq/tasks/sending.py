@@ -54,16 +54,26 @@ def plan_unregistered(name: str, conf: Settings, routes: Routes) -> SendPlan:
 
 
 def make_message(
-    plan: SendPlan, args: tuple[Any, ...], kwargs: Mapping[str, Any], options: Mapping[str, Any]
+    plan: SendPlan,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    options: Mapping[str, Any],
+    parent: TaskMessage | None = None,
 ) -> TaskMessage:
     """Return the message of one call, without its body: the plan's, routed, with the call's options.
+
+    With a `parent` its priority holds where neither call nor task nor route says one.
 
     Raises:
         TypeError, ValueError: an option is unknown or doesn't fit, or a router's answer is no route.
     """
-    template = plan.message
-    if plan.routing is not None:
-        template = plan.routing.apply(template, args, kwargs, options)
+    template, routing = plan.message, plan.routing
+    if routing is not None:
+        if parent is not None:
+            routing = msgspec.structs.replace(routing, default_priority=parent.priority)
+        template = routing.apply(template, args, kwargs, options)
+    elif parent is not None and plan.may_inherit:
+        template = msgspec.structs.replace(template, priority=parent.priority)
     return apply_call_options(template, plan.expires_s, options)
 
 

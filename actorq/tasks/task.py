@@ -40,10 +40,11 @@ class SendPlan:
     """What every send of a task has in common, worked out once. `message` is a template: fill it under the outbox's lock.
 
     `is_plain`: the message can go as it is; False where each call has an expiry or a route of its own, or hooks
-    of plugins around it, or runs here. `routing` is there where functions choose the route.
+    of plugins around it, or runs here. `routing` is there where functions choose the route. `may_inherit`: neither the task
+    nor its route says a priority.
     """
 
-    __slots__ = ("check", "codec_id", "expires_s", "is_plain", "message", "routing")
+    __slots__ = ("check", "codec_id", "expires_s", "is_plain", "may_inherit", "message", "routing")
 
     def __init__(
         self,
@@ -58,6 +59,7 @@ class SendPlan:
         self.message, self.codec_id, self.expires_s, self.check = message, codec_id, expires_s, check
         self.is_plain = is_plain and not routing.routers
         self.routing = routing if routing.routers else None
+        self.may_inherit = routing.own.over(routing.otherwise).priority is None
 
 
 class Task(Generic[P, R]):
@@ -165,6 +167,7 @@ class Task(Generic[P, R]):
                 result_ttl_s=self.result_expires,
             )
             is_plain = not (self.expires is not None or self.app.plugins.hooks.sending or conf.task_always_eager)
+            is_plain = is_plain and not conf.task_inherit_parent_priority
             self._plan = SendPlan(message, codec_id, self.expires, self._check, routing, is_plain=is_plain)
         return self._plan
 

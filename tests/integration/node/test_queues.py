@@ -140,3 +140,27 @@ def test_a_choice_of_nothing_is_refused(options, code, told, folder, home):
     done = actorq("node", "-A", "tasks", "--home", str(home), *options, cwd=folder)
     assert done.returncode == code
     assert told in done.stderr
+
+
+def test_children_inherit_the_priority_of_their_parent_through_a_node(home, folder):
+    (folder / "tasks.py").write_text("""
+from actorq import App
+
+app = App("shop", config={"task_inherit_parent_priority": True, "task_default_priority": 2})
+
+@app.task(bind=True)
+def leaf(self):
+    return self.request.delivery_info["priority"]
+
+@app.task(bind=True)
+def child(self, depth):
+    if depth:
+        return child.delay(depth - 1).id
+    return [leaf.delay().id, leaf.apply_async(priority=1).id, leaf.delay_many([()])[0].id]
+""")
+    with App("shop", home=home) as app, NodeProcess("tasks", home, folder):
+        first = app.send_task("tasks.child", (1,), priority=8)
+        second = app.AsyncResult(first.get(timeout=20))
+        leaves = [app.AsyncResult(each).get(timeout=20) for each in second.get(timeout=20)]
+        assert leaves == [8, 1, 8]
+        assert app.send_task("tasks.leaf").get(timeout=20) == 0, "the caller's settings hold for whoever isn't a task"
