@@ -46,6 +46,7 @@ from actorq.node.messages import (
     RegisterRefused,
     Reply,
     Snapshot,
+    SteerOwn,
     Woken,
 )
 from actorq.node.peers import ClientPeer, NodePeer, Peer, SlotPeer
@@ -381,6 +382,10 @@ class Broker(Actor):
     def on_looked_up(self, message: LookedUp) -> None:
         """What the store knows of some ids is here."""
         self.inquiries.looked_up(message)
+
+    def on_steer_own(self, message: SteerOwn) -> None:
+        """Have this node's slots told what was ordered."""
+        self.helm.steer_own(message)
 
     def on_reply(self, message: Reply) -> None:
         """Carry an answer of the control component to whoever asked."""

@@ -107,7 +107,7 @@ class Control(Actor):
         self._gatherings: dict[int, _Gathering] = {}
         self._root = self.system.ref("node")
         self._steering = Steering(self, self._root, settings.drain_timeout_s + ORDER_MARGIN_S)
-        self._orders = NodeOrders(self, live, info.tasks)
+        self._orders = NodeOrders(self, node, live, info.tasks)
         self._plugins = PluginCommands(self, commands or {}, node, settings)
         self._own: dict[str, Callable[[NodeQuestion], Any]] = {
             "ping": lambda _: {"ok": "pong"},
@@ -240,8 +240,14 @@ class Control(Actor):
 
     def _run_command(self, question: NodeQuestion) -> None:
         name, arguments = question.arguments.get("name", ""), question.arguments.get("arguments") or {}
-        run = self._orders.run if name in NAMES else self._plugins.run
-        run(name, arguments, lambda data, error: self._answer(question, data, error))
+
+        def answer(data: Any, error: str) -> None:
+            self._answer(question, data, error)
+
+        if name in NAMES:
+            self._orders.run(name, arguments, answer, is_hub=question.is_own)
+        else:
+            self._plugins.run(name, arguments, answer)
 
     # -- components ----------------------------------------------------------------------------------------------------
 

@@ -1,7 +1,8 @@
 """Tells slots what their nodes have ordered: which queues to take tasks from, and other time limits.
 
 A part of the broker. A node says over its link what is to be; the slots of it that are there hear it at once, those that come
-later with their welcome. So an order reaches a slot before any task that is handed out after it.
+later with their welcome. So an order reaches a slot before any task that is handed out after the order was answered: answers
+come through this broker, too, behind what they answer.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from actorq.node.peers import NodePeer
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from actorq.node.messages import SteerOwn
     from actorq.node.peers import SlotPeer
     from actorq.node.switchboard import Switchboard
 
@@ -25,19 +27,32 @@ class Helm:
 
     def __init__(self, slots: Mapping[str, SlotPeer], switchboard: Switchboard) -> None:
         self._slots, self._switchboard = slots, switchboard
+        self._own: SteerOwn | None = None
 
     def steer(self, node: NodePeer, steer: wire.Steer) -> None:
         """Pass on what a node has ordered."""
         node.steer = steer
-        for slot in self._slots.values():
-            if slot.desk.node == node.name:
-                self._tell(slot, steer)
+        self._tell_all(node.name, steer)
+
+    def steer_own(self, message: SteerOwn) -> None:
+        """Pass on what this very node has ordered; its link, which may not be here yet, says it again."""
+        self._own = message
+        self._tell_all(message.node, message.steer)
 
     def greet(self, slot: SlotPeer) -> None:
         """Tell a slot that has just been welcomed what its node has ordered since its start."""
+        node = slot.desk.node
+        if self._own is not None and self._own.node == node:
+            self._tell(slot, self._own.steer)
+            return
         for peer in self._switchboard:
-            if isinstance(peer, NodePeer) and peer.name == slot.desk.node and peer.steer is not None:
+            if isinstance(peer, NodePeer) and peer.name == node and peer.steer is not None:
                 self._tell(slot, peer.steer)
+
+    def _tell_all(self, node: str, steer: wire.Steer) -> None:
+        for slot in self._slots.values():
+            if slot.desk.node == node:
+                self._tell(slot, steer)
 
     def _tell(self, slot: SlotPeer, steer: wire.Steer) -> None:
         slot.desk.takes = steer.takes

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from actorq.actors import ActorRef
     from actorq.engine.protocol import Receipt, StoredTask
     from actorq.messages.task import ResultRecord, TaskMessage
-    from actorq.messages.wire import Answer, Ask
+    from actorq.messages.wire import Answer, Ask, Steer
     from actorq.node.batch import Sealed
     from actorq.node.dead_letters import DeadQuestion
 
@@ -55,6 +55,7 @@ __all__ = [
     "SlotForked",
     "SlotGone",
     "Snapshot",
+    "SteerOwn",
     "SteerSlots",
     "TasksDue",
     "Woken",
@@ -288,6 +289,13 @@ class RetireSlot(msgspec.Struct, frozen=True):
 
 class SteerSlots(msgspec.Struct, frozen=True):
     """What the node's slots are to do has changed: tell them."""
+
+
+class SteerOwn(msgspec.Struct, frozen=True):
+    """The same for the broker of this very node, so that it knows before the order's answer leaves through it."""
+
+    node: str
+    steer: Steer
 
 
 class Resize(msgspec.Struct, frozen=True):

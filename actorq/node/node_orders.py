@@ -14,7 +14,7 @@ from actorq.actors.signals import Invoke
 from actorq.config import suggest
 from actorq.log import get_logger
 from actorq.node.live import add_queue, cancel_queue
-from actorq.node.messages import Resize, SteerSlots
+from actorq.node.messages import Resize, SteerOwn, SteerSlots
 from actorq.tasks.options import check_limits, parse_rate
 
 if TYPE_CHECKING:
@@ -43,8 +43,9 @@ LONGEST_QUEUE: Final = 255
 class NodeOrders:
     """Belongs to `actor`, in whose context everything here runs; `tasks` are those of the application."""
 
-    def __init__(self, actor: Actor, live: LiveSettings, tasks: Collection[str]) -> None:
-        self._actor, self._live, self._tasks = actor, live, tasks
+    def __init__(self, actor: Actor, node: str, live: LiveSettings, tasks: Collection[str]) -> None:
+        self._actor, self._node, self._live, self._tasks = actor, node, live, tasks
+        self._is_hub = False
         self._orders: dict[str, Callable[..., Any]] = {
             "add_consumer": self._add_consumer,
             "cancel_consumer": self._cancel_consumer,
@@ -53,8 +54,9 @@ class NodeOrders:
             "time_limit": self._time_limit,
         }
 
-    def run(self, name: str, arguments: Mapping[str, Any], answer: Answer) -> None:
+    def run(self, name: str, arguments: Mapping[str, Any], answer: Answer, *, is_hub: bool) -> None:
         """Carry out one of `NAMES` and call `answer`."""
+        self._is_hub = is_hub
         log.info("order_received", order=name, arguments=dict(arguments))
         try:
             if name in ("pool_grow", "pool_shrink"):
@@ -108,6 +110,8 @@ class NodeOrders:
 
     def _steer(self) -> None:
         self._live.is_steered = True
+        if self._is_hub:
+            self._actor.system.ref("broker").tell(SteerOwn(self._node, self._live.steer()))
         self._actor.system.ref("link").tell(SteerSlots())
 
 

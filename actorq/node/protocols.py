@@ -77,6 +77,9 @@ class BrokerProtocol(Protocol):
     def on_looked_up(self, message: messages.LookedUp) -> None:
         """Take tasks that were asked for by id."""
 
+    def on_steer_own(self, message: messages.SteerOwn) -> None:
+        """Tell the slots of this node what to do from now on."""
+
     def on_reply(self, message: messages.Reply) -> None:
         """Send an answer to whoever asked."""
 
