@@ -11,6 +11,7 @@ import time
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from actorq.client.revoking import ASK_S, Revoked, revoke
 from actorq.endings import call_back, refuse_in_slot
 from actorq.messages.states import FAILURE, READY_STATES, SUCCESS
 from actorq.results import AsyncResult, EagerResult
@@ -226,6 +227,22 @@ class ResultSet(Generic[R]):  # noqa: PLW1641  members come and go, so there is 
             session.forget(keys)
         for result in sent:
             result._drop()
+
+    def revoke(self, timeout: float = ASK_S) -> Revoked:
+        """Cancel all that haven't started, by one question for many, and return what became of each.
+
+        Raises:
+            BrokerUnavailable: no node answered within `timeout` seconds.
+        """
+        fates = dict.fromkeys(self._members, "ended")
+        known: dict[Session, dict[str, str]] = {}  # by the id that the hub knows, the member's
+        for result in self._members.values():
+            if isinstance(result, AsyncResult):
+                session, key = result._locate()
+                known.setdefault(session, {})[session.find_id(key)] = result.id
+        for session, ids in known.items():
+            fates |= {ids[found]: fate for found, fate in revoke(session.link.ask, ids, timeout).fates.items()}
+        return Revoked(fates)
 
     # -- as a container -----------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar, cast
 import msgspec
 
 from actorq.client.inbox import Waiter
+from actorq.client.revoking import revoke
 from actorq.codec import decode_failure, decode_result
 from actorq.endings import call_back, rebuild_failure, refuse_in_slot, would_block
 from actorq.errors import ResultUnknown
@@ -151,6 +152,15 @@ class AsyncResult(msgspec.Struct, Generic[R], eq=False, gc=False):
         """Drop the result here and in the store."""
         self._record = None
         self._get_session().forget([self._key])
+
+    def revoke(self, timeout: float = CONFIRM_S) -> str:
+        """Cancel the task, durably on return, and return what became of it; see `actorq.client.revoking.Revoked`.
+
+        Raises:
+            BrokerUnavailable: no node answered within `timeout` seconds.
+        """
+        session = self._get_session()
+        return revoke(session.link.ask, [session.find_id(self._key)], timeout).fates.popitem()[1]
 
     def then(
         self, callback: Callable[[Self], object], on_error: Callable[[BaseException], object] | None = None
@@ -342,6 +352,10 @@ class EagerResult(Generic[R]):
 
     def forget(self) -> None:
         """Do nothing: it was never stored."""
+
+    def revoke(self, timeout: float = CONFIRM_S) -> str:
+        """Do nothing: it has run."""
+        return "ended"
 
     def confirm(self, timeout: float = CONFIRM_S) -> None:
         """Do nothing: it was never sent."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
+from actorq.client.revoking import Revoker
 from actorq.errors import ActorqError
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class Inspect:
         return answer
 
 
-class Control:
+class Control(Revoker):
     """The nodes of an application's home: what they do (`inspect`), and orders for them."""
 
     def __init__(self, ask: Callable[..., Any]) -> None:

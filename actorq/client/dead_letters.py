@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from actorq.client.task_ids import check_ids
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
@@ -93,7 +95,7 @@ class DeadLetters:
 
         Their ids stay, the failure is forgotten, and whoever asks for the result waits for the new one.
         """
-        wanted = _check_ids(ids)
+        wanted = check_ids(ids)
         for task_id in wanted:
             self._let_go(task_id)
         return self._handle("requeue", wanted, timeout)
@@ -102,7 +104,7 @@ class DeadLetters:
         """Drop dead letters for good; without `ids` all of them. How they failed stays known until their results expire."""
         if ids is None:
             return Handled(self._question("purge", timeout)["count"])
-        return self._handle("purge", _check_ids(ids), timeout)
+        return self._handle("purge", check_ids(ids), timeout)
 
     def _handle(self, verb: str, ids: Iterable[str], timeout: float) -> Handled:
         count, unknown, rest = 0, [], iter(ids)
@@ -116,18 +118,3 @@ class DeadLetters:
         is_harmless = verb in ("list", "show")
         answer: dict[str, Any] = self._ask("dead", {"verb": verb, **arguments}, timeout, repeat=is_harmless)
         return answer
-
-
-def _check_ids(ids: Iterable[Any]) -> Sequence[str]:
-    """Return the ids, each once, results (which have an id) among them.
-
-    Raises:
-        TypeError: one is no id; or one id alone was given, whose characters would be taken for ids.
-    """
-    if isinstance(ids, str):
-        raise TypeError(f"expected several ids, got the text {ids!r}; put one id into a list")
-    found = [getattr(each, "id", each) for each in ids]
-    for each in found:
-        if not isinstance(each, str):
-            raise TypeError(f"expected an id as text, got {each!r}")
-    return [*dict.fromkeys(found)]

@@ -76,6 +76,7 @@ class _State:
     outboxes: dict[int, _Outbox] = field(default_factory=dict)
     paused: set[str] = field(default_factory=set)
     leaders: dict[str, int] = field(default_factory=dict)
+    revoked: dict[str, float] = field(default_factory=dict)
 
     def copy(self) -> _State:
         """Return a copy to write into; the values in it are never changed in place."""
@@ -88,6 +89,7 @@ class _State:
             outboxes=dict(self.outboxes),
             paused=set(self.paused),
             leaders=dict(self.leaders),
+            revoked=dict(self.revoked),
         )
 
     def drop_lost_aliases(self) -> None:
@@ -147,7 +149,7 @@ class MemoryEngine:
         self._tokens = itertools.count(draft.epoch << EPOCH_SHIFT | 1)
         ready = {name: queue.ready for name, queue in self.stats().queues.items() if queue.ready}
         outboxes = {outbox_id: (box.outbox_no, box.taken) for outbox_id, box in draft.outboxes.items()}
-        return Opened(draft.epoch, self._tokens, outboxes, ready, self._next_due_at())
+        return Opened(draft.epoch, self._tokens, outboxes, ready, self._next_due_at(), dict(draft.revoked))
 
     def close(self) -> None:
         if self.storage.owner is self:
@@ -249,6 +251,10 @@ class MemoryEngine:
         for key in transaction.forgotten:
             draft.results.pop(key, None)
         draft.drop_lost_aliases()
+        for task_id, expires_at in transaction.revoked.items():
+            draft.revoked.pop(task_id, None)
+            if expires_at is not None:
+                draft.revoked[task_id] = expires_at
         self._step("after_taken")
         self._commit(draft)
         for key, lease in born.items():
@@ -443,8 +449,11 @@ class MemoryEngine:
     def prune(self, now: float, limit: int) -> int:
         expired = sorted((at, key) for key, (at, _) in self._state.results.items() if at <= now)[:limit]
         unneeded = self._find_unneeded_outboxes(now)
-        if expired or unneeded:
+        pardoned = [task_id for task_id, at in self._state.revoked.items() if at <= now]
+        if expired or unneeded or pardoned:
             draft = self._begin()
+            for task_id in pardoned:
+                del draft.revoked[task_id]
             for _, key in expired:
                 del draft.results[key]
             for outbox_id in unneeded:

@@ -131,6 +131,8 @@ class Engine(Protocol):
         - A change ends the lease (unless `keep_lease`) and leaves its token as the fence. With a new message of
           another queue or priority the task changes lanes and keeps its arrival.
         - `taken` never goes down.
+        - `revoked` is only remembered, until `prune` finds it expired: to heed it is the caller's. It comes back in
+          `Opened.revoked`.
 
         `Receipt.seq` is one more than at the last write. `Receipt.next_due_at` is when `wake_due` has work next.
 
@@ -266,7 +268,7 @@ class Engine(Protocol):
     def prune(self, now: float, limit: int) -> int:
         """Drop up to `limit` results that expired at or before `now` (wall time), and return how many.
 
-        Also takes back the reserve that a full disk cost, and drops outboxes that left nothing behind and weren't
+        Also drops what of `Transaction.revoked` has expired, takes back the reserve that a full disk cost, and drops outboxes that left nothing behind and weren't
         heard of for a week.
         """
         ...

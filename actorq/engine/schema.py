@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 __all__ = [
+    "ADDITIONS",
     "APPLICATION_ID",
     "ARRIVAL_BITS",
     "ARRIVAL_MASK",
@@ -66,6 +67,10 @@ SCHEMA: Final = f"""
     PRAGMA application_id = {APPLICATION_ID};
     PRAGMA user_version = {SCHEMA_VERSION};
 """
+
+
+# Tables that came later. A version before doesn't miss them, so they don't raise the version: made where they are missing.
+ADDITIONS: Final = ("CREATE TABLE IF NOT EXISTS revoked (id TEXT PRIMARY KEY, expires_at REAL NOT NULL) WITHOUT ROWID",)
 
 
 def _in_sizes(head: str, item: str, tail: str = "") -> tuple[tuple[int, str], ...]:

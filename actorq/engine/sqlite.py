@@ -16,6 +16,7 @@ from actorq.engine.faults import decode_result, find_faults
 from actorq.engine.leases import Lease
 from actorq.engine.ledger import Effects, Ledger
 from actorq.engine.schema import (
+    ADDITIONS,
     DELETE_RESULTS,
     DELETE_TASKS,
     INSERT_RESULTS,
@@ -110,12 +111,19 @@ class SqliteEngine:
 
     def begin_epoch(self) -> Opened:
         connection = self._store.connection
-        self._store.write(lambda: connection.execute("UPDATE meta SET epoch = epoch + 1 WHERE id = 1"))
+        self._store.write(self._begin_epoch)
         ledger = self._ledger
         ledger.load(connection)
         self._leaders.clear()
         next_due_at = ledger.find_next_due_at(connection)
-        return Opened(ledger.epoch, ledger.tokens, ledger.list_outboxes(), ledger.count_ready(), next_due_at)
+        revoked = dict(connection.execute("SELECT id, expires_at FROM revoked").fetchall())
+        return Opened(ledger.epoch, ledger.tokens, ledger.list_outboxes(), ledger.count_ready(), next_due_at, revoked)
+
+    def _begin_epoch(self) -> None:
+        execute = self._store.connection.execute
+        for sql in ADDITIONS:
+            execute(sql)
+        execute("UPDATE meta SET epoch = epoch + 1 WHERE id = 1")
 
     def close(self) -> None:
         self._store.close()
@@ -431,8 +439,9 @@ class SqliteEngine:
         sql = "SELECT key FROM results WHERE expires_at <= ? ORDER BY expires_at, key LIMIT ?"
         expired: list[int] = [key for (key,) in store.connection.execute(sql, (now, limit)).fetchall()]
         unneeded = self._find_unneeded_outboxes(now)
-        if expired or unneeded:
-            ledger.apply(store.write(lambda: self._drop_expired(expired, unneeded)))
+        is_revoked = "SELECT 1 FROM revoked WHERE expires_at <= ? LIMIT 1"
+        if expired or unneeded or store.connection.execute(is_revoked, (now,)).fetchone():
+            ledger.apply(store.write(lambda: self._drop_expired(expired, unneeded, now)))
             for outbox_no in unneeded:
                 ledger.drop_outbox(outbox_no)
         return len(expired)
@@ -501,8 +510,9 @@ class SqliteEngine:
             for table in ("tasks", "results", "dead")
         )
 
-    def _drop_expired(self, keys: list[int], outbox_nos: list[int]) -> Effects:
+    def _drop_expired(self, keys: list[int], outbox_nos: list[int], now: float) -> Effects:
         writer = self._writer()
+        self._store.connection.execute("DELETE FROM revoked WHERE expires_at <= ?", (now,))
         writer.effects.results -= delete_keys(self._store.connection, DELETE_RESULTS, keys)
         writer.drop_lost_aliases(keys)
         for outbox_no in outbox_nos:

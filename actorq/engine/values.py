@@ -82,6 +82,7 @@ class Transaction(msgspec.Struct):
     `straight` are results of tasks that were sent and settled within this very transaction and never become rows.
     `aliases` belong to those (those of `puts` are in their messages), and so does `ttls` (`dict[key, ttl_s]`).
     `taken` is `dict[outbox_no, highest number]`; `forgotten` are keys of results to drop.
+    `revoked` are ids of tasks that must not start (again), with when that may be forgotten (None: now).
     """
 
     puts: list[NewTask] = []
@@ -93,6 +94,7 @@ class Transaction(msgspec.Struct):
     taken: dict[int, int] = {}
     forgotten: list[int] = []
     ttls: dict[int, float] = {}
+    revoked: dict[str, float | None] = {}
 
 
 class Receipt(msgspec.Struct):
@@ -142,6 +144,7 @@ class Opened(msgspec.Struct):
 
     `tokens` is the one minter of this epoch; the engine takes lease tokens from it and so may the caller.
     `outboxes` is `dict[outbox_id, (outbox_no, taken)]`, `ready` is `dict[queue, ready tasks]` without empty queues.
+    `revoked` is what transactions have said of ids that must not start, as `dict[id, expires_at]`.
     """
 
     epoch: int
@@ -149,6 +152,7 @@ class Opened(msgspec.Struct):
     outboxes: dict[int, tuple[int, int]]
     ready: dict[str, int]
     next_due_at: float | None = None
+    revoked: dict[str, float] = {}
 
 
 class QueueStats(msgspec.Struct, frozen=True):

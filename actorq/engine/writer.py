@@ -109,6 +109,8 @@ class TransactionWriter:
             suspects += [key for _, key in aliases]
         if suspects:
             self.drop_lost_aliases(suspects)
+        if transaction.revoked:
+            self._revoke(transaction.revoked)
         self._step("after_taken")
         return self.effects
 
@@ -312,6 +314,14 @@ class TransactionWriter:
             values = (highest, self._now, outbox_no)
             self._connection.execute("UPDATE outboxes SET taken = ?, touched_at = ? WHERE outbox_no = ?", values)
             self.effects.taken[outbox_no] = highest
+
+    def _revoke(self, revoked: dict[str, float | None]) -> None:
+        execute = self._connection.execute
+        for task_id, expires_at in revoked.items():
+            if expires_at is None:
+                execute("DELETE FROM revoked WHERE id = ?", (task_id,))
+            else:
+                execute("INSERT OR REPLACE INTO revoked VALUES (?,?)", (task_id, expires_at))
 
     def add_aliases(self, aliases: Iterable[tuple[str, int]]) -> None:
         """Let aliases lead to keys; of two equal ones the later counts."""

@@ -42,6 +42,7 @@ class Balancer:
         self._timers, self._clock = timers, clock
         self._timer: Timer | None = None
         self._is_soon = False
+        self._recalling: dict[SlotPeer, list[Callable[[], object]]] = {}
 
     def arm(self) -> None:
         """Look at the slots again soon if one is idle and another has a list, else now and then while any is at work."""
@@ -103,22 +104,28 @@ class Balancer:
                 self._take_back(peer)  # its fence was set when it began to retire
         self._withdraw(queue, then, until)
 
-    def recall(self, peer: SlotPeer) -> None:
-        """Take back what this slot holds and doesn't run; it gets nothing until then, and nothing more if it retires."""
-        self.recalls += 1
-        peer.desk.closed = True
-        peer.line.set_fence(next(self._ledger.tokens))
-        self._timers.after(RECALL_WAIT_S, Invoke(self._recalled, peer))
+    def recall(self, peer: SlotPeer, then: Callable[[], object] | None = None) -> None:
+        """Take back what a slot holds and hasn't started; `then` is called when that has happened, or the slot is gone."""
+        waiting = self._recalling.get(peer)
+        if waiting is None:  # else it gets nothing since: one fence does for both
+            waiting = self._recalling[peer] = []
+            self.recalls += 1
+            peer.desk.closed = True
+            peer.line.set_fence(next(self._ledger.tokens))
+            self._timers.after(RECALL_WAIT_S, Invoke(self._recalled, peer))
+        if then is not None:
+            waiting.append(then)
 
     def _recalled(self, peer: SlotPeer) -> None:
         """By now the slot has seen the fence: it keeps what it runs, the rest is dealt again."""
         desk = peer.desk
-        if self._slots.get(desk.name) is not peer:
-            return
-        if self._take_back(peer):
+        if self._slots.get(desk.name) is peer:
+            if not self._take_back(peer):
+                self._timers.after(RECALL_WAIT_S, Invoke(self._recalled, peer))
+                return
             desk.closed = desk.retiring or bool(desk.after) or not self._switchboard.is_watched(peer)
-        else:
-            self._timers.after(RECALL_WAIT_S, Invoke(self._recalled, peer))
+        for then in self._recalling.pop(peer):
+            then()
 
     def _take_back(self, peer: SlotPeer) -> bool:
         """Take all that a fenced slot doesn't run; False: a report too big for its line is on its way, wait for it."""

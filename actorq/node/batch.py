@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from actorq.engine.protocol import Change, DeadLetter, NewTask, Settlement, Transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from actorq.engine.protocol import Receipt
     from actorq.messages.task import Delivery, ResultRecord
@@ -32,6 +32,7 @@ class Sealed:
     settled: dict[SlotDesk, int]
     spilled: dict[Lane, int]
     operations: int
+    when_safe: list[Callable[[Sealed, Receipt], None]]
 
     def committed(self, receipt: Receipt) -> None:
         """Note in lanes and slots that it is safe; what the store refused is nobody's result."""
@@ -46,11 +47,11 @@ class Sealed:
 
 
 class Batch:
-    """Gathers until `seal`."""
+    """Gathers until `seal`. Whoever is in `when_safe` is called with what was sealed and the receipt, after the commit."""
 
     __slots__ = (
-        "aliases", "changed", "dead", "forgotten", "fresh", "puts", "reported", "results", "settled", "spilled",
-        "straight", "taken",
+        "aliases", "changed", "dead", "forgotten", "fresh", "puts", "reported", "results", "revoked", "settled", "spilled",
+        "straight", "taken", "when_safe",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -69,6 +70,8 @@ class Batch:
         self.results: list[ResultRecord] = []
         self.spilled: dict[Lane, int] = {}
         self.forgotten: list[int] = []
+        self.revoked: dict[str, float | None] = {}
+        self.when_safe: list[Callable[[Sealed, Receipt], None]] = []
 
     @property
     def operations(self) -> int:
@@ -81,6 +84,8 @@ class Batch:
             + len(self.changed)
             + len(self.dead)
             + len(self.forgotten)
+            + len(self.revoked)
+            + len(self.when_safe)
         )
 
     def spill(self, lane: Lane, delivery: Delivery) -> None:
@@ -145,9 +150,10 @@ class Batch:
             dead=self.dead,
             taken=self.taken,
             forgotten=self.forgotten,
+            revoked=self.revoked,
         )
         reported = {} if keep_reports else self.reported
-        sealed = Sealed(transaction, self.taken, self.results, reported, self.spilled, operations)
+        sealed = Sealed(transaction, self.taken, self.results, reported, self.spilled, operations, self.when_safe)
         if not keep_reports:
             self.reported = {}
         self._clear()
@@ -179,4 +185,5 @@ def without_new_tasks(transaction: Transaction) -> Transaction:
         changed=[each for each in transaction.changed if each.key not in new],
         dead=[each for each in transaction.dead if each.key not in new],
         forgotten=transaction.forgotten,
+        revoked=transaction.revoked,
     )

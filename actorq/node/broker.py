@@ -53,6 +53,7 @@ from actorq.node.peers import ClientPeer, NodePeer, Peer, SlotPeer
 from actorq.node.queues import Queues
 from actorq.node.recovery import read_lines, recover, wait_through, write_down
 from actorq.node.registrations import Registrations
+from actorq.node.revocations import Revocations
 from actorq.node.switchboard import Route, Switchboard
 from actorq.slot.line import LineView
 
@@ -132,6 +133,10 @@ class Broker(Actor):
         )
         for queue in (yield EngineCall("paused")):
             ledger.lanes.pause(queue)
+        self.revocations = Revocations(
+            self, ledger, slots, store=self.store, balancer=self.balancer, reply=self.inquiries.reply
+        )
+        self.inquiries.add("revoke", self.revocations.ask)
         found = read_lines(self.home.lines, next(ledger.tokens))
         for each in found:
             self._claim(each)
@@ -314,7 +319,7 @@ class Broker(Actor):
 
     def on_leased(self, message: Leased) -> None:
         """Tasks came back from the store."""
-        self.ledger.lanes.refill(message.queue, message.tasks, exhausted=message.exhausted)
+        self.ledger.refill(message.queue, message.tasks, exhausted=message.exhausted)
 
     # -- tasks go out --------------------------------------------------------------------------------------------------
 
@@ -323,6 +328,8 @@ class Broker(Actor):
         if not self.is_open:
             return
         ledger = self.ledger
+        if ledger.revoking.needs_look:
+            ledger.revoking.look(self.clock.now())
         if ledger.lanes.held:
             ledger.release_held()
         if ledger.waiting:
@@ -358,7 +365,7 @@ class Broker(Actor):
         """The disk is full."""
         self.committer.refused(message)
 
-    def _told_safe(self, sealed: Sealed, _: Receipt) -> None:
+    def _told_safe(self, sealed: Sealed, receipt: Receipt) -> None:
         for no, number in sealed.confirms.items():
             client = self._clients.get(no)
             if client is not None:
@@ -367,6 +374,8 @@ class Broker(Actor):
             if orphan is not None:
                 orphan.tell(OrphanSafe(self.ledger.by_no[no].outbox_id, number))
         self.inquiries.push(sealed.results)
+        for tell in sealed.when_safe:
+            tell(sealed, receipt)
         for slot, settled in sealed.settled.items():
             peer = self._slots.get(slot.name)
             if peer is not None and not slot.held and peer.routing_id:

@@ -20,7 +20,7 @@ from actorq.node.questions import describe_record, describe_slot, describe_store
 from actorq.node.subscriptions import Subscriptions, split_results
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from actorq.actors import Actor, NameRef
     from actorq.messages.task import ResultRecord
@@ -50,6 +50,11 @@ class Inquiries:
         self._ledger, self._slots, self._store, self._switchboard = ledger, slots, store, switchboard
         self._me, self._send, self._control = owner.self_ref, switchboard.send, owner.system.ref("control")
         self._subscriptions = Subscriptions()
+        self._others: dict[str, Callable[[ClientPeer, wire.Ask], None]] = {}
+
+    def add(self, command: str, answer: Callable[[ClientPeer, wire.Ask], None]) -> None:
+        """Have another part of the broker answer a question; what it raises is the answer, too."""
+        self._others[command] = answer
 
     def watch(self, peer: ClientPeer, watch: wire.Watch) -> None:
         """Push these results: those that exist after a look into the store, the others when they come."""
@@ -86,6 +91,8 @@ class Inquiries:
                 self._tell_states(peer, ask)
             elif ask.command == "forget":
                 self._forget(peer, ask)
+            elif ask.command in self._others:
+                self._others[ask.command](peer, ask)
             elif ask.command == "dead":
                 question = read_question(ask.arguments)
                 self._store.tell(AskDead(question, ask.request, peer.routing_id, self._me))
@@ -138,6 +145,9 @@ class Inquiries:
 
     def looked_up(self, message: LookedUp) -> None:
         """Go on with what the store knows."""
+        if callable(message.context):
+            message.context(message)
+            return
         routing_id, question = message.context
         if question is None:
             self._watch_found(routing_id, message)

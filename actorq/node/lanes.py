@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 from actorq.messages.task import PRIORITIES, Delivery
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from actorq.engine.protocol import StoredTask
     from actorq.messages.queues import QueueChoice
@@ -141,6 +141,18 @@ class Lanes:
                 break
         return drawn, expired
 
+    def take_out(self, is_wanted: Callable[[Delivery], bool]) -> list[Delivery]:
+        """Take tasks out of the windows, the others keep their order. Slow: looks at all of them, once."""
+        found: list[Delivery] = []
+        for lane in self._lanes.values():
+            out = [delivery for delivery in lane.window if is_wanted(delivery)]
+            if out:
+                gone = {delivery.key for delivery in out}
+                lane.window = deque(delivery for delivery in lane.window if delivery.key not in gone)
+                found += out
+        self.waiting -= len(found)
+        return found
+
     def count_waiting(self, takes: QueueChoice | None) -> int:
         """Return how many tasks in the windows are of queues that it takes."""
         if takes is None:
@@ -240,7 +252,11 @@ class Lanes:
 
     def find(self, key: int) -> Delivery | None:
         """Return a task that waits in a window. Slow: for questions."""
-        return next((each for lane in self._lanes.values() for each in lane.window if each.key == key), None)
+        return next((each for each in self.iterate() if each.key == key), None)
+
+    def iterate(self) -> Iterator[Delivery]:
+        """Yield what is in the windows."""
+        return (delivery for lane in self._lanes.values() for delivery in lane.window)
 
     def windows(self, queue: str) -> Iterator[tuple[int, Iterable[Delivery]]]:
         """Yield `(priority, tasks)` for each lane of a queue, highest first."""

@@ -17,9 +17,9 @@ import msgspec
 
 from actorq.codec import encode_failure
 from actorq.engine.protocol import Change, NewTask
-from actorq.errors import SlotLost, TaskRevoked
+from actorq.errors import SlotLost
 from actorq.messages.ids import NUMBER_BITS, NUMBER_MASK
-from actorq.messages.states import FAILURE, NUMBERS, RETRY, REVOKED
+from actorq.messages.states import FAILURE, NUMBERS, RETRY
 from actorq.messages.task import TO_THE_BACK, Delivery, Report, ResultRecord, TaskMessage
 from actorq.node import lanes
 from actorq.node.batch import Batch, Sealed
@@ -28,9 +28,10 @@ from actorq.node.desks import OutboxDesk, SlotDesk
 from actorq.node.lanes import Lanes
 from actorq.node.legacy import Legacy
 from actorq.node.requeues import Requeues
+from actorq.node.revoking import EXPIRED, Revoking, revoked_report
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from actorq.engine.protocol import Opened, Receipt, StoredTask
 
@@ -38,7 +39,6 @@ __all__ = ["Ledger"]
 
 _RETRY: Final = NUMBERS[RETRY]
 _FAILURE: Final = NUMBERS[FAILURE]
-_REVOKED: Final = NUMBERS[REVOKED]
 
 
 class Ledger:
@@ -59,6 +59,15 @@ class Ledger:
         self._batch = Batch()
         self._legacy = Legacy()
         self._requeues = Requeues()
+        self.revoking = Revoking(
+            self.lanes,
+            self._batch,
+            end=self._end,
+            count_end=self._count_end,
+            epoch=opened.epoch,
+            found=opened.revoked,
+        )
+        self._revoked = self.revoking.revoked.names  # looked at for every task
         for outbox_id, (no, taken) in opened.outboxes.items():
             self.open_outbox(outbox_id, no, taken)
 
@@ -84,7 +93,7 @@ class Ledger:
         taken, base, outbox_id = outbox.taken, outbox.no << NUMBER_BITS, outbox.outbox_id
         known, batch = self.lanes, self._batch
         get_lane, fresh, window_tasks = known.get_lane, batch.fresh, lanes.WINDOW_TASKS
-        recovering = bool(self._legacy)
+        is_special = bool(self._legacy) or bool(self.revoking)
         before, appended = taken, 0
         for message in messages:
             number = message.number
@@ -92,7 +101,7 @@ class Ledger:
                 continue
             taken = number
             delivery = Delivery(base | number, 0, 0, outbox_id, message)
-            if recovering and self._take_legacy(delivery, now):
+            if is_special and (self._take_legacy(delivery, now) or self._take_revoked(delivery, now)):
                 continue
             if message.eta is not None and message.eta > now:
                 batch.puts.append(NewTask(delivery.key, message))
@@ -110,6 +119,19 @@ class Ledger:
             self.accepted += taken - before
             self.unfinished += taken - before
             outbox.taken = batch.taken[outbox.no] = taken
+
+    def _take_revoked(self, delivery: Delivery, now: float) -> bool:
+        """End a task that was cancelled before it got here; False: it wasn't."""
+        if not self.revoking.revoked.covers(delivery):
+            return False
+        self._batch.fresh[delivery.key] = delivery
+        return self.revoking.stop(delivery, now)
+
+    def refill(self, queue: str, tasks: Sequence[StoredTask], *, exhausted: bool) -> None:
+        """Take ready tasks that the store has leased to the hub."""
+        self.lanes.refill(queue, tasks, exhausted=exhausted)
+        if self.revoking:
+            self.revoking.came_back(tasks)
 
     def woken(self, queues: dict[str, int], *, revived: bool = False) -> None:
         """Remember that tasks became ready in the store; `revived`: they had ended, and are unfinished again."""
@@ -163,8 +185,7 @@ class Ledger:
             return []
         drawn, expired = self.lanes.draw(slot.held, next(self.tokens), limit, now, slot.takes)
         for delivery in expired:
-            payload = encode_failure(TaskRevoked("expired before it could start"), "")
-            self._end(delivery, Report(delivery.key, delivery.token, _REVOKED, payload), now)
+            self._end(delivery, revoked_report(delivery, EXPIRED), now)
         return drawn
 
     # -- tasks end ----------------------------------------------------------------------------------------------------
@@ -228,9 +249,13 @@ class Ledger:
         outbox = self.by_no.get(key >> NUMBER_BITS)
         if outbox is not None and outbox.finished < key & NUMBER_MASK:
             outbox.finished = key & NUMBER_MASK
+        if self._revoked and outbox is not None:
+            self.revoking.ended(outbox.outbox_id, key & NUMBER_MASK)
 
     def _again(self, delivery: Delivery, report: Report, now: float) -> None:
         """Run a task once more: it is handed back (no `due_at`), or it asked for a retry."""
+        if self.revoking and self.revoking.stop(delivery, now):
+            return
         if report.due_at is None:
             self._give_back(delivery, report, now)
             return
@@ -275,6 +300,8 @@ class Ledger:
             return False
         batch = self._batch
         delivery.deliveries += 1
+        if self.revoking and self.revoking.stop(delivery, now):
+            return False
         if delivery.deliveries < delivery.message.max_deliveries:
             if key not in batch.fresh:
                 batch.change(Change(key, delivery.token, delivery.deliveries, keep_lease=True))
@@ -289,15 +316,20 @@ class Ledger:
         """Take back what was drawn for a slot that turned out not to be there."""
         for delivery in drawn:
             del slot.held[delivery.key]
-        self.lanes.put_back(drawn)
+        self._put_back(drawn)
 
     def hand_back(self, slot: SlotDesk, keep: Collection[int] = ()) -> int:
         """Take from a slot everything but the tasks `keep`, to the front of the lanes, in order. Return how many."""
         back = [delivery for key, delivery in slot.held.items() if key not in keep]
         for delivery in back:
             del slot.held[delivery.key]
-        self.lanes.put_back(back)
+        self._put_back(back)
         return len(back)
+
+    def _put_back(self, deliveries: Sequence[Delivery]) -> None:
+        self.lanes.put_back(deliveries)
+        if self.revoking:
+            self.revoking.came_back(deliveries)
 
     # -- after a hub, or only its broker, has died ---------------------------------------------------------------------
 
@@ -318,6 +350,8 @@ class Ledger:
     def recover_death(self, task: StoredTask, token: int, cause: str, now: float) -> None:
         """Count the delivery that a dead slot left running; the task is in the store and leased to nobody."""
         delivery = Delivery(task.key, token, task.deliveries, task.outbox_id, task.message)
+        if self.revoking and self.revoking.stop(delivery, now):
+            return
         if delivery.deliveries + 1 < task.message.max_deliveries:
             self._batch.change(Change(task.key, token, delivery.deliveries + 1))
             return
@@ -347,6 +381,10 @@ class Ledger:
     def forget(self, keys: Sequence[int]) -> None:
         """Drop results."""
         self._batch.forgotten.extend(keys)
+
+    def when_safe(self, tell: Callable[[Sealed, Receipt], None]) -> None:
+        """Call this after the commit of everything up to now."""
+        self._batch.when_safe.append(tell)
 
     @property
     def operations(self) -> int:
@@ -389,6 +427,12 @@ class Ledger:
                 return delivery, slot
         waiting = self.lanes.find(key)
         return None if waiting is None else (waiting, None)
+
+    def find_aliases(self, aliases: Collection[str]) -> dict[str, int]:
+        """Return `{alias: key}` for those of tasks in memory that the store may not have heard of. Slow."""
+        found: list[Delivery | NewTask] = [*self._batch.puts, *self.lanes.iterate()]
+        found += [delivery for slot in self.slots.values() for delivery in slot.held.values()]
+        return {alias: each.key for each in found if (alias := each.message.alias) is not None and alias in aliases}
 
 
 def _make_record(report: Report, now: float) -> ResultRecord:

@@ -597,6 +597,20 @@ class EngineContract:
 
     # ------------------------------------------------------------------------------------------------------- results
 
+    def test_ids_that_must_not_start_are_remembered_until_they_expire(
+        self, harness: EngineHarness, engine: Engine, clock: FakeClock
+    ) -> None:
+        now = clock.now()
+        engine.commit(Transaction(revoked={"a-1": now + 10, "mine": now + 20, "b-2": now + 30}))
+        engine.commit(Transaction(revoked={"b-2": None, "a-1": now + 15, "unheard": None}))
+        engine.prune(now + 10, 100)
+        harness.kill(engine)
+        again = harness.make()
+        assert again.open().revoked == {"a-1": now + 15, "mine": now + 20}
+        again.prune(now + 15, 100)
+        assert again.begin_epoch().revoked == {"mine": now + 20}
+        again.close()
+
     def test_results_expire_by_their_own_time_to_live(self, engine: Engine, clock: FakeClock) -> None:
         now = clock.now()
         engine.put([make_task(1, result_ttl_s=10.0), make_task(2), make_task(3, token=1 << 40, result_ttl_s=30.0)])

@@ -133,6 +133,7 @@ def test_the_tutorial_happens_as_it_is_told(tmp_path, monkeypatch):
 
 
 GUIDES = [
+    "cancelling",
     "control",
     "results",
     "retries",

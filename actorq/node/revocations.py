@@ -1,0 +1,210 @@
+"""Carries out what callers cancel: `revoke`, by id, many at once.
+
+Used from the broker's loop only. An answer is given when what it says is committed:
+
+1. ids that callers chose are looked up in the store;
+2. slots that hold one of the tasks and haven't started it are recalled by the fence (`balancer`), a few milliseconds;
+3. by then each task waits (it ends now), runs (it is noted, so that it doesn't start again), has ended, or isn't here yet (it
+   is noted, so that it ends when it arrives); `revoking` does that to the ledger;
+4. the commit is awaited; the results go to whoever waits for them like all others.
+
+Asked twice, the second finds done what the first did: a hub that goes in between costs nothing but the time.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import msgspec
+
+from actorq.actors.signals import Invoke
+from actorq.messages.ids import make_key, parse_task_id
+from actorq.messages.wire import Answer
+from actorq.node.messages import LookedUp, LookUp
+from actorq.node.questions import task_id_of
+from actorq.node.revoking import CANCELLED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from actorq.actors import Actor, NameRef
+    from actorq.engine.protocol import Receipt
+    from actorq.messages.wire import Ask
+    from actorq.node.balancer import Balancer
+    from actorq.node.batch import Sealed
+    from actorq.node.ledger import Ledger
+    from actorq.node.peers import ClientPeer, SlotPeer
+
+__all__ = ["Fate", "Revocations", "RevokeQuestion", "read_question"]
+
+MAX_IDS: Final = 1_000  # in one question: bounds the transaction, and how long the windows are looked through
+SWEEP_S: Final = 600.0  # between two looks for what has been remembered long enough
+
+_Ids = Annotated[list[Annotated[str, msgspec.Meta(min_length=1, max_length=255)]], msgspec.Meta(max_length=MAX_IDS)]
+
+
+class Fate:
+    """What became of an id: words of the answer."""
+
+    REVOKED: Final = "revoked"  # it waited; it has ended as REVOKED
+    RUNNING: Final = "running"  # it runs and goes on; what it leaves for later doesn't start
+    ENDED: Final = "ended"  # it had ended before
+    EXPECTED: Final = "expected"  # it isn't here; it ends as REVOKED if it comes within a day
+    REFUSED: Final = "refused"  # it isn't here, and too many such are remembered already
+
+
+class RevokeQuestion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """End these tasks, by their ids or those their callers chose."""
+
+    ids: _Ids
+
+
+@dataclass(slots=True)
+class _Order:
+    """One question under way."""
+
+    question: RevokeQuestion
+    answer: Callable[[Answer], None]
+    request: int
+    keys: dict[str, int] = field(default_factory=dict)  # of ids whose task was taken from its outbox once
+    fates: dict[str, str] = field(default_factory=dict)
+    recalls: int = 0
+
+
+def read_question(arguments: Mapping[str, Any]) -> RevokeQuestion:
+    """Return the question a caller asked.
+
+    Raises:
+        ValueError: it isn't one; says what was expected where.
+    """
+    try:
+        return msgspec.convert(arguments, RevokeQuestion)
+    except msgspec.ValidationError as error:
+        raise ValueError(str(error)) from None
+
+
+class Revocations:
+    """Cancels for the actor `owner`, to whom the store answers; `reply(routing_id, answer)` sends an answer."""
+
+    def __init__(
+        self,
+        owner: Actor,
+        ledger: Ledger,
+        slots: Mapping[str, SlotPeer],
+        *,
+        store: NameRef,
+        balancer: Balancer,
+        reply: Callable[[bytes, Answer], None],
+    ) -> None:
+        self._me, self._clock, self._timers = owner.self_ref, owner.clock, owner.timers
+        self._ledger, self._slots, self._store, self._balancer, self._reply = ledger, slots, store, balancer, reply
+        self._is_sweeping = False
+        self._sweep_later()
+
+    def ask(self, peer: ClientPeer, ask: Ask) -> None:
+        """Begin to carry out a client's question; it is answered later.
+
+        Raises:
+            ValueError: it isn't one.
+        """
+        question = read_question(ask.arguments)
+        order = _Order(question, functools.partial(self._reply, peer.routing_id), ask.request)
+        chosen = [task_id for task_id in question.ids if parse_task_id(task_id) is None]
+        if chosen:
+            found: Callable[[LookedUp], None] = functools.partial(self._found, order)
+            self._store.tell(LookUp(chosen, found, self._me))
+        else:
+            self._recall(order)
+
+    def _found(self, order: _Order, message: LookedUp) -> None:
+        for task_id, found in message.found.items():
+            if found.key is not None:
+                order.keys[task_id] = found.key
+        missing = {task_id for task_id in message.found if task_id not in order.keys}
+        if missing:  # sent a moment ago: its alias isn't committed yet
+            order.keys.update(self._ledger.find_aliases(missing))
+        self._recall(order)
+
+    def _recall(self, order: _Order) -> None:
+        """Take back what slots hold and haven't started."""
+        for task_id in order.question.ids:
+            key = self._find_key(task_id)
+            if key is not None:
+                order.keys.setdefault(task_id, key)
+        wanted = set(order.keys.values())
+        peers = [peer for peer in self._slots.values() if _holds_unstarted(peer, wanted)]
+        order.recalls = len(peers)
+        for peer in peers:
+            self._balancer.recall(peer, functools.partial(self._recalled, order))
+        if not peers:
+            self._apply(order)
+
+    def _recalled(self, order: _Order) -> None:
+        order.recalls -= 1
+        if not order.recalls:
+            self._apply(order)
+
+    def _find_key(self, task_id: str) -> int | None:
+        """Return the key of a task that was taken from its outbox; None: it wasn't, or the caller chose the id."""
+        parsed = parse_task_id(task_id)
+        outbox = self._ledger.outboxes.get(parsed[0]) if parsed else None
+        if outbox is None or parsed is None or not 0 < parsed[1] <= outbox.taken:
+            return None
+        return make_key(outbox.no, parsed[1])
+
+    # -- the deed ------------------------------------------------------------------------------------------------------
+
+    def _apply(self, order: _Order) -> None:
+        """End what waits, note what runs or isn't here: in no slot is anything of it now but what runs."""
+        now, ledger = self._clock.now(), self._ledger
+        revoking, keys = ledger.revoking, set(order.keys.values())
+        ended = revoking.end_waiting(keys, CANCELLED, now)
+        running: set[int] = set()
+        for peer in self._slots.values():
+            running |= keys & peer.desk.held.keys()
+        stored = frozenset(keys - ended - running)
+        revoking.end_stored(stored, CANCELLED, now)
+        strangers = [task_id for task_id in order.question.ids if task_id not in order.keys]
+        refused = set(revoking.note([*strangers, *(task_id_of(ledger, key) for key in running)], now))
+        for task_id in order.question.ids:
+            found = order.keys.get(task_id)
+            if found is None:
+                order.fates[task_id] = Fate.REFUSED if task_id in refused else Fate.EXPECTED
+            else:
+                order.fates[task_id] = (
+                    Fate.RUNNING if found in running else Fate.REVOKED if found in ended else Fate.ENDED
+                )
+        self._sweep_later()
+        ledger.when_safe(functools.partial(self._safe, order, stored))
+
+    def _safe(self, order: _Order, stored: frozenset[int], sealed: Sealed, receipt: Receipt) -> None:
+        """Answer, once all of it is written down."""
+        ended, waiting = self._ledger.revoking.stored_ended(stored, sealed, receipt)
+        refused = set(receipt.refused)
+        for task_id, key in order.keys.items():
+            if key in ended:
+                order.fates[task_id] = Fate.REVOKED
+            elif key in refused:
+                order.fates[task_id] = Fate.ENDED
+        if waiting:  # the disk is full, and their tasks were new
+            self._ledger.when_safe(functools.partial(self._safe, order, frozenset(waiting)))
+        else:
+            order.answer(Answer(order.request, {"fates": order.fates}))
+
+    def _sweep_later(self) -> None:
+        if self._ledger.revoking.revoked and not self._is_sweeping:
+            self._is_sweeping = True
+            self._timers.after(SWEEP_S, Invoke(self._sweep))
+
+    def _sweep(self) -> None:
+        self._is_sweeping = False
+        self._ledger.revoking.revoked.expire(self._clock.now())
+        self._sweep_later()
+
+
+def _holds_unstarted(peer: SlotPeer, wanted: set[int]) -> bool:
+    found = wanted & peer.desk.held.keys()
+    running = peer.line.executing() if found else None
+    return bool(found - {running[0]} if running else found)
