@@ -183,12 +183,17 @@ class RemoteError(TaskError):
 
 
 class SlotLost(TaskError):
-    """The process that ran the task died: `cause` names the signal or the exit code, `deliveries` how often."""
+    """The process that ran the task died: `cause` names the signal or the exit code, `deliveries` how often.
 
-    def __init__(self, task: str, cause: str, deliveries: int) -> None:
-        self.task, self.cause, self.deliveries = task, cause, deliveries
+    `acked_early`: it is a task with `acks_late=False`, which isn't run again once it has begun.
+    """
+
+    def __init__(self, task: str, cause: str, deliveries: int, *, acked_early: bool = False) -> None:
+        self.task, self.cause, self.deliveries, self.acked_early = task, cause, deliveries, acked_early
         super().__init__(
-            f"task {task} ended its process {deliveries} times, the last by {cause}; it is a dead letter now"
+            f"the process of {f'task {task}' if task else 'a task'} ended while it ran, by {cause}; it isn't run again, as acks_late=False says"
+            if acked_early
+            else f"task {task} ended its process {deliveries} times, the last by {cause}; it is a dead letter now"
         )
 
 

@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 FLAG_IGNORE_RESULT: Final = 1  # keep no result; the terminal state is kept all the same
-FLAG_ACK_EARLY: Final = 2  # settle when the run starts, not when it ends
+FLAG_ACK_EARLY: Final = 2  # once it has begun it isn't run again: if its slot dies then, it has failed
 FLAG_TRACK_STARTED: Final = 4
 PRIORITIES: Final = range(10)  # 9 goes first
 TO_THE_BACK: Final = -2  # codec id of a RETRY without `due_at`: the task itself wants to go behind the others

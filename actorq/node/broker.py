@@ -51,7 +51,7 @@ from actorq.node.messages import (
 )
 from actorq.node.peers import ClientPeer, NodePeer, Peer, SlotPeer
 from actorq.node.queues import Queues
-from actorq.node.recovery import read_lines, recover, wait_through, write_down
+from actorq.node.recovery import NODE_ENDED, read_lines, recover, wait_through, write_down
 from actorq.node.registrations import Registrations
 from actorq.node.revocations import Revocations
 from actorq.node.switchboard import Route, Switchboard
@@ -187,7 +187,7 @@ class Broker(Actor):
         """At an end in good order the slots have gone first: write what they left, so that nobody has to recover it."""
         for name, peer in list(self._slots.items()):
             if not peer.line.is_alive():
-                self.burials.bury(name, "the end of its node")
+                self.burials.bury(name, NODE_ENDED)
         self.burials.seal()  # what was sealed before is ahead of this in the store's mailbox
         try:
             wait_through(write_down(self.ledger), lambda step: self.store.ask(step, timeout=ESTATES_DEADLINE_S))
@@ -254,7 +254,7 @@ class Broker(Actor):
     def _process_ended(self, peer: Peer) -> None:
         if isinstance(peer, SlotPeer):
             peer.desk.closed, peer.desk.after = True, ()
-            self.timers.after(DEATH_NOTE_S, Invoke(self.burials.bury, peer.desk.name, "the end of its node"))
+            self.timers.after(DEATH_NOTE_S, Invoke(self.burials.bury, peer.desk.name, NODE_ENDED))
         else:
             self._forget(peer)
 
@@ -378,8 +378,8 @@ class Broker(Actor):
             tell(sealed, receipt)
         for slot, settled in sealed.settled.items():
             peer = self._slots.get(slot.name)
-            if peer is not None and not slot.held and peer.routing_id:
-                # An idle slot gets no tasks that would tell it; until it knows, it keeps these reports in memory.
+            if peer is not None and peer.routing_id and peer.waits_for_news:
+                # It gets no tasks that would tell it; until it knows, it keeps these reports in memory, or waits.
                 self._send(peer.routing_id, wire.TASKS, wire.Tasks(settled, []))
 
     # -- results and questions -----------------------------------------------------------------------------------------

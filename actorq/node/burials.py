@@ -48,7 +48,7 @@ class Burials:
         self.count += 1
         self._switchboard.drop(peer)
         desk, now, ledger = peer.desk, self._clock.now(), self._ledger
-        reports, running = judge(peer.line)
+        reports, running = judge(peer.line, cause, traceback, desk.held)
         ledger.keep_adopted(desk, reports)
         ledger.settle_early(desk, reports, now)
         if running is not None and running[0] in desk.held and not desk.retiring:

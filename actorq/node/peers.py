@@ -36,6 +36,12 @@ class SlotPeer(Peer):
     desk: SlotDesk
     line: LineView
 
+    @property
+    def waits_for_news(self) -> bool:
+        """Whether it has nothing to run, or declares what has ended: it doesn't go on until it knows that safe."""
+        running = self.line.executing() if self.desk.held else None
+        return not self.desk.held or (running is not None and running[0] not in self.desk.held)
+
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class NodePeer(Peer):

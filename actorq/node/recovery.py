@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from actorq.log import get_logger
 from actorq.node.balance import RECALL_WAIT_S
@@ -29,9 +29,12 @@ if TYPE_CHECKING:
 
     from actorq.node.ledger import Ledger
 
-__all__ = ["FoundLine", "StoreSteps", "read_lines", "recover", "wait_through", "write_down"]
+__all__ = ["NODE_ENDED", "FoundLine", "StoreSteps", "read_lines", "recover", "wait_through", "write_down"]
 
 log = get_logger(__name__)
+
+
+NODE_ENDED: Final = "the end of its node"  # the cause of death where nobody is left to know another
 
 
 @dataclass(slots=True)
@@ -57,7 +60,7 @@ def read_lines(folder: Path, fence: int) -> list[FoundLine]:
         time.sleep(RECALL_WAIT_S)
     # Whether it lives comes first: a slot that dies after the look is found dead by its pidfd, and read again then.
     return [
-        FoundLine(view, True, view.remains()) if view.is_alive() else FoundLine(view, False, judge(view))
+        FoundLine(view, True, view.remains()) if view.is_alive() else FoundLine(view, False, judge(view, NODE_ENDED))
         for view in views
     ]
 
@@ -80,7 +83,7 @@ def recover(ledger: Ledger, found: Iterable[FoundLine], now: float) -> StoreStep
         if each.alive:
             ledger.adopt(ledger.slots[each.view.name], *running, task)
         elif task is not None:
-            ledger.recover_death(task, running[1], "the end of its node", now)
+            ledger.recover_death(task, running[1], NODE_ENDED, now)
     yield from write_down(ledger)
 
 

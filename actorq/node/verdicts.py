@@ -1,13 +1,16 @@
-"""What a dead slot left, where its node killed it for a task that ran into its hard limit.
+"""What a dead slot left, where that is the end of a task: it is acknowledged early, or ran into its hard limit.
 
-The slot actor writes into the line whom it kills the process for (`LineView.condemn`), so the verdict is where the evidence
-is: the broker that buries the slot and one that starts an hour later come to the same.
+A task with `acks_late=False` isn't run again once it has begun. The slot writes into the line that it runs one (`ONCE`), for it
+knows the task's definition, and the line is all there is where slot, node and hub died together.
+
+For a hard limit the slot actor writes into the line whom it kills the process for (`LineView.condemn`), so the verdict is where
+the evidence is: the broker that buries the slot and one that starts an hour later come to the same.
 
 1. the slot actor sees the task executing, past its deadline; 2. the task ends, its report is in the ring; 3. the slot starts
 another; 4. the signal arrives. The task keeps its result, and the other one is handed back: it was killed for nothing it did.
 
 Nor is anybody to blame where a node kills its slots because it ends itself, or because a slot is stuck: it writes down before
-that it kills for nobody (`pardon`), and what ran is handed back.
+that it kills for nobody (`pardon`), and what ran is handed back, unless it may begin only once.
 """
 
 from __future__ import annotations
@@ -15,13 +18,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from actorq.codec import encode_failure
-from actorq.errors import TimeLimitExceeded
+from actorq.errors import SlotLost, TimeLimitExceeded
 from actorq.messages.states import FAILURE, NUMBERS
 from actorq.messages.task import Report
 from actorq.slot.line import Condemned, LineView, Remains
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
+
+    from actorq.messages.task import Delivery
 
 __all__ = ["judge", "pardon"]
 
@@ -29,17 +35,22 @@ _FAILURE: Final = NUMBERS[FAILURE]
 NOBODY: Final = Condemned(0, 1, 0)  # a token, so it is a verdict, and a key that no task has
 
 
-def judge(line: LineView) -> Remains:
-    """Return what a dead slot left; the task it was killed for is among the reports, and nothing is executing then."""
+def judge(line: LineView, cause: str, traceback: str = "", held: Mapping[int, Delivery] | None = None) -> Remains:
+    """Return what a slot left that died of `cause`; a task that must not run again is among the reports, not executing.
+
+    `held` is what it had, as far as that is known.
+    """
     remains, condemned = line.remains(), line.condemned()
-    if condemned is None:
+    if remains.executing is None:
         return remains
-    key, token, limit_ns = condemned
-    if remains.executing != (key, token):
-        return Remains(remains.reports, None)
-    limit_s = limit_ns / 1e9
-    payload = encode_failure(TimeLimitExceeded(round(limit_s, 6)), "")
-    return Remains([*remains.reports, Report(key, token, _FAILURE, payload, runtime_s=limit_s)], None)
+    if condemned is not None and remains.executing == condemned[:2]:
+        limit_s = condemned.limit_ns / 1e9
+        return _end(remains, TimeLimitExceeded(round(limit_s, 6)), runtime_s=limit_s)
+    if line.runs_once(remains.executing[0]):
+        delivery = (held or {}).get(remains.executing[0])
+        task, deliveries = (delivery.message.task, delivery.deliveries) if delivery is not None else ("", 0)
+        return _end(remains, SlotLost(task, cause, deliveries + 1, acked_early=True), traceback)
+    return remains if condemned is None else Remains(remains.reports, None)
 
 
 def pardon(path: Path) -> None:
@@ -50,3 +61,10 @@ def pardon(path: Path) -> None:
     if line.condemned() is None:
         line.condemn(NOBODY)
     line.close()
+
+
+def _end(remains: Remains, error: SlotLost | TimeLimitExceeded, traceback: str = "", runtime_s: float = 0.0) -> Remains:
+    assert remains.executing is not None
+    key, token = remains.executing
+    report = Report(key, token, _FAILURE, encode_failure(error, traceback), runtime_s=runtime_s)
+    return Remains([*remains.reports, report], None)

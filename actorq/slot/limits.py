@@ -14,6 +14,7 @@ import signal
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from actorq.errors import SoftTimeLimitExceeded
+from actorq.messages.task import FLAG_ACK_EARLY
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Mapping
@@ -32,6 +33,7 @@ class LimitedTask(Protocol):
 
     soft_time_limit: float | None
     time_limit: float | None
+    acks_late: bool
 
 
 def fill_limits(own: Limits | None, default: Limits) -> Limits:
@@ -45,13 +47,17 @@ def fill_limits(own: Limits | None, default: Limits) -> Limits:
 
 
 class KnownLimits:
-    """What the tasks of an application and its node say of limits, for messages whose senders didn't know."""
+    """What the tasks of an application and its node say of limits, for messages whose senders didn't know.
+
+    One of them is that a task may begin only once: `acks_late=False`.
+    """
 
     def __init__(self, tasks: Mapping[str, LimitedTask], default: Limits | None) -> None:
         default = default or NO_LIMITS
         own = {name: (task.soft_time_limit, task.time_limit) for name, task in tasks.items()}
         self._by_task = {name: fill_limits(each, default) for name, each in own.items() if each != NO_LIMITS}
         self._default = default
+        self._once = frozenset(name for name, task in tasks.items() if not task.acks_late)
         self._ordered: Mapping[str, Limits] = {}
 
     def with_orders(self, ordered: Mapping[str, Limits]) -> KnownLimits:
@@ -60,7 +66,7 @@ class KnownLimits:
         return self
 
     def __bool__(self) -> bool:
-        return bool(self._by_task) or self._default != NO_LIMITS
+        return bool(self._by_task or self._once) or self._default != NO_LIMITS
 
     def fill(self, deliveries: Iterable[Delivery]) -> None:
         """Complete the limits in these messages."""
@@ -73,6 +79,9 @@ class KnownLimits:
             if ordered and message.task in ordered:
                 limits = ordered[message.task]
                 message.limits = limits if limits != NO_LIMITS else None
+            if message.task in self._once:
+                message.flags |= FLAG_ACK_EARLY
+                message.limits = message.limits or NO_LIMITS  # not None: there is something to declare before it runs
 
 
 class SoftLimit:

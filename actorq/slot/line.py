@@ -47,8 +47,9 @@ MAGIC: Final = 0x6163746F_00000001  # "acto", then the layout's version
 _MAGIC, _PID, KEY, _TOKEN, _STARTED, FENCE, _HEAD, _TAIL, _FIRST, _NEXT, EXECUTED, RSS, BEAT, DEADLINE, _OUTSIDE = (
     range(15)
 )
-# By the slot's node: when it looks at the deadline next, and whom it kills the process for. Then, by the slot: `slot.wear`.
-LOOK, _CONDEMNED_KEY, _CONDEMNED_TOKEN, _CONDEMNED_LIMIT, WEAR = range(15, 20)
+# By the slot's node: when it looks at the deadline next, and whom it kills the process for. Then, by the slot: `slot.wear`, and
+# the key of the last delivery that must not run again once it has begun.
+LOOK, _CONDEMNED_KEY, _CONDEMNED_TOKEN, _CONDEMNED_LIMIT, WEAR, ONCE = range(15, 21)
 
 WORDS_BYTES: Final = 4096  # one page, so that the ring is aligned and there is room for more words
 _NODE_AT: Final = WORDS_BYTES // 2  # in the words' page
@@ -160,6 +161,7 @@ class Line:
         """Put an encoded report into the ring and end the run that `begin` declared. Return the bytes it took.
         0: it doesn't fit in what is free of the ring. The run has ended all the same; the caller keeps the record and sends
         it at once, without the ring's protection: if this process dies before the broker has it, the task is delivered again.
+        One that must run `ONCE` stays declared then, until it is settled or another begins.
         """
         words = self.words
         tail = self._tail
@@ -179,7 +181,8 @@ class Line:
                 self._ring[: size - room] = data[room:]
             self._tail = words[_TAIL] = tail + size
         self.next = words[_NEXT] = number
-        words[KEY] = 0
+        if size or words[KEY] != words[ONCE]:
+            words[KEY] = 0
         return size
 
     def free(self, reports: int, size_bytes: int) -> None:
@@ -339,6 +342,10 @@ class LineView:
                 return key, token
             key = again
         return None
+
+    def runs_once(self, key: int) -> bool:
+        """Return whether this delivery, which it declares, must not run again."""
+        return self._words[ONCE] == key
 
     def unsettled_reports(self) -> list[Report]:
         """Return what the slot has finished and doesn't know to be committed, oldest first; also while it is alive."""

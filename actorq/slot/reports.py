@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from actorq.messages.wire import DONE
+from actorq.slot.line import KEY
 
 if TYPE_CHECKING:
     from actorq.messages.task import Report
@@ -105,6 +106,8 @@ class ReportLog:
             size -= outside + _LENGTH_BYTES * len(big)
             self._kept_bytes -= outside
             self._too_big.difference_update(big)
+            if not self._too_big:
+                line.words[KEY] = 0  # it may still have declared one of them
         line.free(count, size)
 
     def rewind(self) -> None:
@@ -115,8 +118,8 @@ class ReportLog:
         self.unsent_since_ns = 1 if self._unsent else 0
 
     def is_full(self) -> bool:
-        """Return whether work should wait until the broker has settled some."""
-        return self._kept_bytes > MAX_KEPT_BYTES
+        """Return whether work should wait until the broker has settled some; asked between two runs."""
+        return self._kept_bytes > MAX_KEPT_BYTES or self._line.words[KEY] != 0
 
 
 def join_done(first: int, records: list[bytes]) -> bytes:

@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from actorq.log import get_logger
+from actorq.messages.task import FLAG_ACK_EARLY
 from actorq.messages.wire import RETIRE, STEER, TASKS, Steer, Tasks
 from actorq.slot.bell import bell_path, ring
 from actorq.slot.limits import KnownLimits
-from actorq.slot.line import BEAT, DEADLINE, EXECUTED, GRANTED, LOOK, RSS, SKIPPED, Line
+from actorq.slot.line import BEAT, DEADLINE, EXECUTED, GRANTED, LOOK, ONCE, RSS, SKIPPED, Line
 from actorq.slot.outcome import TaskRunner, hand_back
 from actorq.slot.reports import ReportLog
 
@@ -122,7 +123,7 @@ class Slot:
                     report = run(delivery)
                     done = clock()
                 else:
-                    self._set_deadline(delivery, now)
+                    self._declare(delivery, now)
                     report = run(delivery)
                     done = clock()
                     words[DEADLINE] = 0
@@ -147,7 +148,10 @@ class Slot:
             if now >= look_at:
                 return
 
-    def _set_deadline(self, delivery: Delivery, now_ns: int) -> None:
+    def _declare(self, delivery: Delivery, now_ns: int) -> None:
+        """Write into the line what others must know of this run: that it may be the only one, and its deadline."""
+        if delivery.message.flags & FLAG_ACK_EARLY:
+            self._line.words[ONCE] = delivery.key
         limits = delivery.message.limits
         hard_s = limits[1] if limits else None
         if not hard_s:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actorq import App, Reject, TaskIgnored
+from actorq import App, Reject, SlotLost, TaskIgnored
 from actorq.testing.wait import wait_until
-from tests.nodes import NodeProcess, actorq, ask
+from tests.nodes import NodeProcess, actorq, ask, hub_pid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,6 +43,21 @@ def until(path, log):
     if not os.path.exists(path):
         raise Reject("not yet", requeue=True)
     return "done"
+
+@app.task(acks_late=False)
+def once(path, seconds=0.0, ending=None):
+    note(path, "r")
+    if ending == "die":
+        os.kill(os.getpid(), 9)
+    time.sleep(seconds)
+    return ending and "x" * ending
+
+@app.task(acks_late=False, bind=True, default_retry_delay=0)
+def once_retried(self, path):
+    note(path, "r")
+    if self.request.retries < 2:
+        raise self.retry()
+    return self.request.retries
 
 @app.task
 def add(x, y):
@@ -130,3 +145,61 @@ def test_ten_tasks_that_put_themselves_back_all_end_and_none_becomes_a_dead_lett
     gate.touch()
     assert [result.get(timeout=30) for result in results] == ["done"] * 10
     assert ask(node.home, node.folder, "dead", "ls") == {"letters": [], "total": 0}
+
+
+# -- acks_late=False ---------------------------------------------------------------------------------------------------
+
+
+def test_a_task_acknowledged_early_that_kills_its_slot_fails_at_once_and_only_once(
+    app: App, node: NodeProcess, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    result = send(app, "once", str(log), 0.0, "die")
+    behind = send(app, "once", str(log))
+    with pytest.raises(SlotLost, match="isn't run again, as acks_late=False says"):
+        result.get(timeout=20)
+    assert behind.get(timeout=20) is None
+    assert (result.state, log.read_text()) == ("FAILURE", "rr")
+    assert ask(node.home, node.folder, "dead", "ls") == {"letters": [], "total": 0}
+
+
+def test_a_task_acknowledged_early_may_ask_for_a_retry_itself(app: App, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    assert send(app, "once_retried", str(log)).get(timeout=20) == 2
+    assert log.read_text() == "rrr"
+
+
+def test_big_results_of_tasks_acknowledged_early_come_like_any(app: App, tmp_path: Path) -> None:
+    results = [send(app, "once", str(tmp_path / "log"), 0.0, 1_000_000) for _ in range(5)]
+    assert [len(result.get(timeout=20)) for result in results] == [1_000_000] * 5
+
+
+def test_a_task_acknowledged_early_that_ran_when_its_whole_node_was_killed_has_failed_for_the_next(
+    app: App, node: NodeProcess, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    result = send(app, "once", str(log), 60.0)
+    wait_until(log.exists, 20, "it to begin")
+    behind = send(app, "once", str(log))
+    behind.confirm()
+    node.kill()
+    with NodeProcess("tasks", node.home, node.folder, slots=1):
+        with pytest.raises(SlotLost):
+            result.get(timeout=20)
+        assert behind.get(timeout=20) is None, "it had never begun"
+    assert log.read_text() == "rr"
+
+
+def test_a_task_acknowledged_early_goes_on_in_its_slot_when_another_node_becomes_the_hub(
+    node: NodeProcess, app: App, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    with NodeProcess("tasks", node.home, node.folder, slots=1) as second:
+        wait_until(lambda: len(app.ask("status")["slots"]) == 2, 20, "both slots")
+        results = [send(app, "once", str(log), 3.0) for _ in range(2)]
+        wait_until(lambda: log.exists() and log.read_text() == "rr", 20, "both to begin")
+        node.kill()
+        wait_until(lambda: hub_pid(node.home) == second.pid, 20, "the other to be the hub")
+        ends = sorted(type(result.get(timeout=30, propagate=False)).__name__ for result in results)
+    assert ends == ["NoneType", "SlotLost"], "one died with its node, the other is done"
+    assert log.read_text() == "rr"

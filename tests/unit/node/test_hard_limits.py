@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actorq.codec import decode_failure
-from actorq.errors import TimeLimitExceeded
+from actorq.errors import SlotLost, TimeLimitExceeded
 from actorq.messages.states import FAILURE, NUMBERS, SUCCESS
-from actorq.messages.task import Report
+from actorq.messages.task import Delivery, Report, TaskMessage
 from actorq.node.hard_limits import plan_look
-from actorq.node.verdicts import judge
-from actorq.slot.line import DEADLINE, Condemned, Line, LineView
+from actorq.node.verdicts import NOBODY, judge
+from actorq.slot.line import DEADLINE, ONCE, Condemned, Line, LineView
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +68,7 @@ def test_the_task_that_its_slot_was_killed_for_fails_by_its_limit(pair: Pair) ->
     overdue = view.find_overdue(3 * NS)
     assert overdue is not None
     view.condemn(overdue)
-    reports, executing = judge(view)
+    reports, executing = judge(view, "SIGKILL")
     assert executing is None
     assert reports[0] == done
     assert (reports[1].key, reports[1].token, reports[1].state) == (7, 70, NUMBERS[FAILURE])
@@ -86,7 +86,7 @@ def test_a_task_that_ended_just_before_the_kill_keeps_its_result_and_the_next_is
     done = finish(line, 7, 70)
     start(line, 8, 71)
     assert view.remains() == ([done], (8, 71))
-    assert judge(view) == ([done], None)
+    assert judge(view, "SIGKILL") == ([done], None)
 
 
 def test_a_report_that_was_written_while_the_key_still_stood_wins(pair: Pair) -> None:
@@ -95,13 +95,13 @@ def test_a_report_that_was_written_while_the_key_still_stood_wins(pair: Pair) ->
     view.condemn(Condemned(7, 70, 2 * NS))
     done = finish(line, 7, 70)
     line.begin(7, 70, NS)  # as it is between the append and the store of 0
-    assert judge(view) == ([done], None)
+    assert judge(view, "SIGKILL") == ([done], None)
 
 
 def test_a_slot_that_was_killed_for_nobody_leaves_what_it_leaves(pair: Pair) -> None:
     line, view = pair
     start(line, 7, 70, hard_s=2)
-    assert judge(view) == view.remains() == ([], (7, 70))
+    assert judge(view, "SIGKILL") == view.remains() == ([], (7, 70))
 
 
 @given(st.integers(0, 50), st.integers(0, 50), st.integers(1, 50))
@@ -114,3 +114,26 @@ def test_a_promised_look_is_never_put_off_and_no_deadline_is_passed_by(deadline:
         assert 0 < look <= max(deadline, now + 1)
     if not deadline and promised <= now:
         assert look == 0
+
+
+@pytest.mark.parametrize("condemned", [None, Condemned(7, 70, 2 * NS), NOBODY])
+def test_a_task_that_may_begin_only_once_is_over_whoever_its_slot_was_killed_for(
+    pair: Pair, condemned: Condemned | None
+) -> None:
+    line, view = pair
+    start(line, 8, 71)
+    line.words[ONCE] = 8
+    if condemned is not None:
+        view.condemn(condemned)
+    message = TaskMessage(1, "charge", b"")
+    reports, executing = judge(view, "SIGKILL", "a trace", {8: Delivery(8, 71, 0, 7, message)})
+    assert (executing, [report.key for report in reports]) == (None, [8])
+    error, text = decode_failure(reports[0].payload)
+    assert isinstance(error, SlotLost)
+    assert (error.task, error.cause, error.deliveries, error.acked_early, text) == (
+        "charge",
+        "SIGKILL",
+        1,
+        True,
+        "a trace",
+    )

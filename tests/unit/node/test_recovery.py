@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
+import msgspec
+import pytest
+
+from actorq.codec import decode_failure
 from actorq.engine.memory import MemoryEngine
+from actorq.errors import SlotLost
 from actorq.messages.ids import make_key
 from actorq.messages.states import NUMBERS, SUCCESS
 from actorq.messages.task import Report, TaskMessage
 from actorq.node.desks import SlotDesk
 from actorq.node.ledger import Ledger
-from actorq.node.recovery import read_lines, recover, wait_through
-from actorq.slot.line import GRANTED, Line
+from actorq.node.recovery import read_lines, recover, wait_through, write_down
+from actorq.slot.line import GRANTED, ONCE, Line
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from actorq.node.messages import BeginEpoch, EngineCall
-
-import msgspec
 
 NOW = 1_000.0
 
@@ -71,3 +75,47 @@ def test_what_dead_and_living_slots_had_is_settled_failed_adopted_or_free(tmp_pa
     for each in found:
         each.view.close()
     living.close()
+
+
+def ask_engine(engine: MemoryEngine, step: BeginEpoch | EngineCall) -> object:
+    return getattr(engine, getattr(step, "method", "begin_epoch"))(*getattr(step, "arguments", ()))
+
+
+@pytest.mark.parametrize("was_committed", [True, False])
+@pytest.mark.parametrize("is_once", [True, False])
+def test_what_began_and_is_acknowledged_early_does_not_begin_again_after_everything_has_died(
+    tmp_path: Path, was_committed: bool, is_once: bool
+) -> None:
+    engine = MemoryEngine()
+    ledger = Ledger(engine.open(), max_tasks=100, prefetch_s=0.05)
+    no, taken = engine.register_outbox(7)
+    messages = [TaskMessage(n, "t", b"") for n in (1, 2)]
+    ledger.take(ledger.open_outbox(7, no, taken), messages, NOW)
+    running, waiting = ledger.draw(SlotDesk("s"), 2, NOW)
+    sealed = ledger.seal()
+    assert sealed is not None
+    if was_committed:
+        engine.commit(sealed.transaction)
+    dead = Line.create(tmp_path / "dead.line", 2, "node@there")
+    assert dead.begin(running.key, running.token, 1) is GRANTED
+    dead.words[ONCE] = running.key if is_once else 0
+    dead.close()
+
+    ledger = Ledger(engine.begin_epoch(), max_tasks=100, prefetch_s=0.05)
+    found = read_lines(tmp_path, next(ledger.tokens))
+    wait_through(recover(ledger, found, NOW), functools.partial(ask_engine, engine))
+    ledger.take(ledger.outboxes[7], messages, NOW)  # its sender sends again what it doesn't know to be safe
+    wait_through(write_down(ledger), functools.partial(ask_engine, engine))
+    queue_up = [each.key for each in ledger.draw(SlotDesk("s"), 10, NOW)] + [
+        each.key for each in engine.lease(["default"], 10)
+    ]
+    records = engine.results([running.key])
+    if is_once:
+        assert queue_up == [waiting.key], "what never started is no loss"
+        error, _ = decode_failure(records[0].payload)
+        assert isinstance(error, SlotLost)
+        assert error.acked_early
+    else:
+        assert (queue_up, records) == ([running.key, waiting.key], [])
+    for each in found:
+        each.view.close()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from actorq.messages.task import Delivery, TaskMessage
+from actorq.messages.task import FLAG_ACK_EARLY, Delivery, TaskMessage
 from actorq.slot.limits import KnownLimits, Limits, fill_limits
 
 
@@ -14,6 +14,7 @@ from actorq.slot.limits import KnownLimits, Limits, fill_limits
 class Limited:
     soft_time_limit: float | None = None
     time_limit: float | None = None
+    acks_late: bool = True
 
 
 @pytest.mark.parametrize(
@@ -44,6 +45,14 @@ def test_call_task_and_node_are_asked_in_this_order() -> None:
     assert filled(known, "slow") == (1.0, 9.0)
     assert filled(known, "plain") == filled(known, "unknown") == (1.0, 5.0)
     assert filled(known, "slow", (None, 2.0)) == (1.0, 2.0)
+
+
+def test_a_task_that_may_begin_only_once_is_known_whoever_sent_it() -> None:
+    known = KnownLimits({"once": Limited(acks_late=False), "plain": Limited()}, None)
+    once, plain = (Delivery(1, 1, 0, 1, TaskMessage(1, task, b"", flags=1)) for task in ("once", "plain"))
+    known.fill([once, plain])
+    assert (once.message.flags, plain.message.flags) == (1 | FLAG_ACK_EARLY, 1)
+    assert (once.message.limits, plain.message.limits) == ((None, None), None), "the loop looks at this alone"
 
 
 def test_where_nobody_knows_a_limit_nothing_is_to_be_filled_in() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from actorq.messages.task import Report
 from actorq.messages.wire import DONE, Done
-from actorq.slot.line import Line
+from actorq.slot.line import KEY, ONCE, Line
 from actorq.slot.reports import FLUSH_REPORTS, ReportLog, join_done
 
 
@@ -172,3 +172,23 @@ def test_no_report_is_forgotten_before_it_is_settled(tmp_path_factory, steps):
     log.settle(line.next)
     assert line.words[6] == line.words[7]
     line.close()
+
+
+def test_a_run_that_must_not_be_repeated_stays_declared_while_only_frames_have_its_report(log, line):
+    line.words[ONCE] = 7
+    line.begin(7, 70, 1)
+    add(log, 7, 300_000)
+    assert log.is_full(), "nothing else is to run now"
+    assert (line.words[KEY], len(sent(log))) == (7, 1)
+    log.settle(1)
+    assert (line.words[KEY], log.is_full()) == (0, False)
+
+
+def test_a_run_that_must_not_be_repeated_is_over_as_soon_as_the_ring_has_its_report(log, line):
+    line.words[ONCE] = 7
+    line.begin(7, 70, 1)
+    add(log, 7)
+    assert (line.words[KEY], log.is_full()) == (0, False)
+    line.begin(8, 80, 1)
+    add(log, 8, 300_000)
+    assert (line.words[KEY], log.is_full()) == (0, False), "another may be"
