@@ -125,6 +125,7 @@ class SlotActor(Actor):
             self._is_stopping = True
             for process in mine:
                 if self.roster.successors.get(self.place) is process:
+                    self._watch(process)
                     pardon(self._line_of(process))
                     process.kill()  # it waited; what it may have got since isn't counted
                 else:
@@ -163,7 +164,7 @@ class SlotActor(Actor):
             if present.name == self._outdated:
                 self._hand_over()
             else:
-                self._watches[present.name].look()
+                self._watch(present).look()
 
     def on_fork_failed(self, message: ForkFailed) -> None:
         """No process: try again, after a pause if that goes on."""
@@ -183,10 +184,14 @@ class SlotActor(Actor):
 
     # -- up ------------------------------------------------------------------------------------------------------------
 
-    def _watch(self, process: SlotProcess) -> None:
-        watch = SlotWatch(self, process, self.home.lines, ended=self._ended, worn=self._worn)
-        self._watches[process.name] = watch
-        watch.look()
+    def _watch(self, process: SlotProcess) -> SlotWatch:
+        """Return the watch of a process, made at the first need: one in the roster may not have been announced yet."""
+        watch = self._watches.get(process.name)
+        if watch is None:
+            watch = SlotWatch(self, process, self.home.lines, ended=self._ended, worn=self._worn)
+            self._watches[process.name] = watch
+            watch.look()
+        return watch
 
     def _line_of(self, process: SlotProcess) -> Path:
         return self.home.lines / f"{process.name}.line"
@@ -211,8 +216,8 @@ class SlotActor(Actor):
         if watch.retired_at is None:
             self._short_lives = self._short_lives + 1 if is_short and not did_work else 0
         present = self.roster.processes.get(self.place)
-        if was_present and present is not None and present.name in self._watches:
-            self._watches[present.name].look()
+        if was_present and present is not None:
+            self._watch(present).look()
         if self._needs_process and self.place not in self.roster.orders:
             self._order_after_pause()
 
@@ -265,12 +270,12 @@ class SlotActor(Actor):
         present = self.roster.processes[self.place]
         log.debug("slot_succeeded", slot=old.name, successor=present.name)
         self._retire(old)
-        self._watches[present.name].look()
+        self._watch(present).look()
 
     # -- retiring ------------------------------------------------------------------------------------------------------
 
     def _retire(self, process: SlotProcess) -> None:
-        self._watches[process.name].retired_at = self.clock.monotonic()
+        self._watch(process).retired_at = self.clock.monotonic()
         self.hub_link.tell(RetireSlot(process.name))
         if not self._is_looking:
             self._is_looking = True
