@@ -25,10 +25,12 @@ from actorq.plugins.collection import Plugins
 from actorq.plugins.hooks import Around
 from actorq.plugins.values import describe_call, read_call
 from actorq.results import CONFIRM_S, AsyncResult
+from actorq.tasks.defaults import TaskDefaults
+from actorq.tasks.origins import check_redefinition
 from actorq.tasks.request import current
 from actorq.tasks.routing import Routes
 from actorq.tasks.sending import apply_call_options, make_message, plan_unregistered
-from actorq.tasks.task import SendPlan, Task
+from actorq.tasks.task import Task
 from actorq.transport.paths import Home, find_home, is_default_home
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from actorq.messages.task import TaskMessage
     from actorq.results import EagerResult
     from actorq.tasks.options import TaskOptions
+    from actorq.tasks.plan import SendPlan
     from actorq.tasks.task import CoroutineTask
 
     P = ParamSpec("P")
@@ -93,6 +96,7 @@ class App:
         self.name = name
         self.conf = load_settings(config)
         self.routes = Routes(self.conf.task_routes)
+        self.task_defaults = TaskDefaults(self.conf)
         self.include = (include,) if isinstance(include, str) else tuple(include)
         self.tasks: dict[str, Task[..., Any]] = {}
         self.plugins = Plugins(self.conf, self._forget_plans)
@@ -143,7 +147,7 @@ class App:
         """Register a class-based task, given as the class or as an instance; return the instance.
 
         Raises:
-            TypeError, ValueError: it isn't a task, or one of its attributes doesn't fit.
+            TypeError, ValueError: it isn't a task, one of its attributes doesn't fit, or another task has the name.
         """
         instance = task() if isinstance(task, type) else task
         if not isinstance(instance, Task):
@@ -154,7 +158,9 @@ class App:
         return instance
 
     def _register(self, task: Task[..., Any]) -> Task[..., Any]:
-        # A module that is run as __main__ and imported by its name defines its tasks twice; the later ones win.
+        known = self.tasks.get(task.name)
+        if known is not None:
+            check_redefinition(task.name, known.body, task.body)
         self.tasks[task.name] = task
         return task
 
@@ -355,8 +361,10 @@ class App:
 
     def use_settings(self, conf: Settings) -> None:
         """Go by other settings from now on; those of the outbox from the next one on, those of plugins not at all."""
-        self.conf, self.routes = conf, Routes(conf.task_routes)
-        self._forget_plans()
+        routes, defaults = Routes(conf.task_routes), TaskDefaults(conf)
+        self.conf, self.routes, self.task_defaults = conf, routes, defaults
+        for task in self.tasks.values():
+            task.apply_settings()
 
     def node(self, **options: Any) -> Node:
         """Return a node for this application as a context: it runs in a child process while the block does.

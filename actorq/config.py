@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, cast
 
-from actorq.errors import ConfigError
+from actorq.errors import ConfigError, SettingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -55,6 +55,24 @@ class Settings:
     task_soft_time_limit: float | None = None  # the same; then SoftTimeLimitExceeded is raised inside them
     max_tasks_per_child: int | None = None  # after which a slot's process is replaced
     max_memory_per_child: int | None = None  # bytes of resident memory; beyond that it is replaced after its task
+    task_annotations: Any = None  # options by the names of tasks; by `actorq.tasks.defaults`, which checks it
+    # Options for tasks that say nothing; None: what `actorq.Task` says. Those with classes or mappings: in code only.
+    task_acks_late: bool | None = None
+    task_autoretry_for: Any = None
+    task_default_retry_delay: float | None = None
+    task_dont_autoretry_for: Any = None
+    task_expires: float | None = None
+    task_ignore_result: bool | None = None
+    task_max_retries: int | None = None
+    task_pydantic: bool | None = None
+    task_rate_limit: str | float | None = None
+    task_retry_backoff: bool | float | None = None
+    task_retry_backoff_max: float | None = None
+    task_retry_jitter: bool | None = None
+    task_retry_kwargs: Any = None
+    task_throws: Any = None
+    task_track_started: bool | None = None
+    task_typing: bool | None = None
     prefetch_s: float = 0.05  # work that is put at a slot's elbow ahead of time
     task_always_eager: bool = False  # sends run here, for tests
     task_eager_propagates: bool = False  # then what a task raises is raised by the send
@@ -65,13 +83,13 @@ class Settings:
         """Return a copy with `values` checked and set, remembering that they came from `origin`.
 
         Raises:
-            ConfigError: a name isn't a setting, or a value doesn't fit.
+            ConfigError: a name isn't a setting. SettingError: a value doesn't fit.
         """
         checked = {ALIASES.get(name, name): _check(name, value, origin) for name, value in values.items()}
         replaced = dataclasses.replace(self, **checked, origins={**self.origins, **dict.fromkeys(checked, origin)})
         soft_s, hard_s = replaced.task_soft_time_limit, replaced.task_time_limit
         if soft_s is not None and hard_s is not None and soft_s > hard_s:
-            raise ConfigError(
+            raise SettingError(
                 f"expected task_soft_time_limit to be at most task_time_limit, got {soft_s:g} > {hard_s:g} (from {origin})"
             )
         return replaced
@@ -130,7 +148,7 @@ def _check(name: str, value: Any, origin: str) -> Any:
     try:
         return _CHECKS[ALIASES.get(name, name)](value)
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"expected {name} to be {error}, got {value!r} (from {origin})") from None
+        raise SettingError(f"expected {name} to be {error}, got {value!r} (from {origin})") from None
 
 
 def _number(low: float, *, whole: bool, high: float = float("inf")) -> Callable[[Any], float]:
@@ -186,6 +204,20 @@ def _size(value: Any) -> int:
     return int(found[1]) << {None: 0, "K": 10, "M": 20, "G": 30}[found[2]]
 
 
+def _flag_or_number(value: Any) -> bool | float:
+    if isinstance(value, bool) or str(value).lower() in ("true", "false"):
+        return _flag(value)
+    try:
+        return _number(0, whole=False)(value)
+    except ValueError:
+        raise ValueError("True, False or a number from 0 up") from None
+
+
+def _as_given(value: Any) -> Any:
+    """Return it; whoever goes by it checks it."""
+    return value
+
+
 def _names(value: Any) -> tuple[str, ...]:
     found = re.split(r"[,\s]+", value) if isinstance(value, str) else value
     if not isinstance(found, (list, tuple, set, frozenset)) or not all(isinstance(name, str) for name in found):
@@ -209,11 +241,28 @@ _CHECKS: Final[dict[str, Callable[[Any], Any]]] = {
     "outbox_max_bytes": _number(4096, whole=True),
     "queue_max_tasks": _number(1, whole=True),
     "task_inherit_parent_priority": _flag,
-    "task_routes": lambda value: value,
-    "task_time_limit": _or_none(_number(0.001, whole=False)),
-    "task_soft_time_limit": _or_none(_number(0.001, whole=False)),
     "max_tasks_per_child": _or_none(_number(1, whole=True)),
     "max_memory_per_child": _or_none(_size),
+    "task_routes": _as_given,
+    "task_time_limit": _or_none(_number(0.001, whole=False)),
+    "task_soft_time_limit": _or_none(_number(0.001, whole=False)),
+    "task_annotations": _as_given,
+    "task_acks_late": _or_none(_flag),
+    "task_autoretry_for": _as_given,
+    "task_default_retry_delay": _or_none(_number(0, whole=False)),
+    "task_dont_autoretry_for": _as_given,
+    "task_expires": _or_none(_number(0, whole=False)),
+    "task_ignore_result": _or_none(_flag),
+    "task_max_retries": _or_none(_number(0, whole=True)),
+    "task_pydantic": _or_none(_flag),
+    "task_rate_limit": _as_given,
+    "task_retry_backoff": _or_none(_flag_or_number),
+    "task_retry_backoff_max": _or_none(_number(0, whole=False)),
+    "task_retry_jitter": _or_none(_flag),
+    "task_retry_kwargs": _as_given,
+    "task_throws": _as_given,
+    "task_track_started": _or_none(_flag),
+    "task_typing": _or_none(_flag),
     "prefetch_s": _number(0, whole=False, high=10),
     "task_always_eager": _flag,
     "task_eager_propagates": _flag,

@@ -5,6 +5,7 @@ Bad arguments are `ValueError` or `TypeError`, raised where they were given; con
 
     ActorqError
     ├─ ConfigError                 a setting, an application or a component graph that can't be used (exit 3)
+    │  ├─ SettingError             a setting's value doesn't fit; also a ValueError
     │  └─ PluginError              a plugin that can't be imported, isn't one, or has parts that can't be used
     ├─ BrokerUnavailable           nobody answered at the address that was tried (exit 69)
     ├─ QueueFull                   a bounded queue or outbox is at its bound
@@ -67,6 +68,7 @@ __all__ = [
     "ResultTimeout",
     "ResultUnknown",
     "Retry",
+    "SettingError",
     "SlotLost",
     "SoftTimeLimitExceeded",
     "StoreDamaged",
@@ -87,6 +89,10 @@ class ActorqError(Exception):
 
 class ConfigError(ActorqError):
     """A setting, an application or a component graph can't be used as given."""
+
+
+class SettingError(ConfigError, ValueError):
+    """A setting has a value that doesn't fit."""
 
 
 class PluginError(ConfigError):

@@ -10,7 +10,6 @@ answer is the only one; within a mapping exact names go before patterns, pattern
 
 from __future__ import annotations
 
-import fnmatch
 import inspect
 import re
 from collections.abc import Callable, Mapping
@@ -21,6 +20,7 @@ import msgspec
 from actorq.config import suggest
 from actorq.errors import ConfigError
 from actorq.tasks.options import check_priority, check_queue
+from actorq.tasks.patterns import read_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 __all__ = ["Route", "Router", "Routes", "Routing"]
 
 ROUTE_OPTIONS: Final = ("queue", "priority")
-_GLOB: Final = re.compile(r"[*?\[]")
 _ROUTE: Final = "a queue's name or a mapping with 'queue', 'priority' or both"
 
 Router: TypeAlias = Callable[[str, tuple[Any, ...], dict[str, Any], dict[str, Any]], "str | Mapping[str, Any] | None"]
@@ -181,12 +180,9 @@ def _read_table(items: Iterable[Any]) -> _Table:
             raise TypeError(f"expected pairs of a task's name and its route, got {item!r}")
         key, value = item
         route = read_route(value, repr(key.pattern if isinstance(key, re.Pattern) else key))
-        if isinstance(key, re.Pattern) and isinstance(key.pattern, str):
-            patterns.append((key, route))
-        elif not isinstance(key, str) or not key:
-            raise TypeError(f"expected a task's name, a glob or a compiled regex of text, got {key!r}")
-        elif _GLOB.search(key):
-            patterns.append((re.compile(fnmatch.translate(key)), route))
+        pattern = read_pattern(key)
+        if pattern is not None:
+            patterns.append((pattern, route))
         elif key in exact:
             raise ValueError(f"expected one route for {key!r}, got two")
         else:

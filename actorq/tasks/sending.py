@@ -13,8 +13,8 @@ from actorq.config import suggest
 from actorq.messages.task import FLAG_IGNORE_RESULT, TaskMessage
 from actorq.tasks.moments import find_due_at, find_expiry
 from actorq.tasks.options import check_limits, check_options
+from actorq.tasks.plan import SendPlan
 from actorq.tasks.routing import Route
-from actorq.tasks.task import SendPlan
 
 if TYPE_CHECKING:
     from actorq.config import Settings

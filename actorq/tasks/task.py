@@ -11,15 +11,14 @@ import inspect
 import sys
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar
 
-from actorq.codec.serializers import get_codec_id
 from actorq.errors import Retry
-from actorq.messages.task import FLAG_ACK_EARLY, FLAG_IGNORE_RESULT, FLAG_TRACK_STARTED, TaskMessage
 from actorq.tasks.arguments import compile_check
+from actorq.tasks.defaults import settle_options
 from actorq.tasks.handlers import ErrorInfo, find_handlers
-from actorq.tasks.options import OPTION_NAMES, check_options
+from actorq.tasks.options import OPTION_NAMES, check_limits, check_options
+from actorq.tasks.plan import plan_sends
 from actorq.tasks.request import Request, current, pop_request, push_request
 from actorq.tasks.retrying import plan_autoretry, plan_retry
-from actorq.tasks.routing import Route
 
 if TYPE_CHECKING:
     import datetime
@@ -28,38 +27,12 @@ if TYPE_CHECKING:
 
     from actorq.app import App
     from actorq.results import AsyncResult, EagerResult
-    from actorq.tasks.routing import Routing
+    from actorq.tasks.plan import SendPlan
 
-__all__ = ["CoroutineTask", "SendPlan", "Task"]
+__all__ = ["CoroutineTask", "Task"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-class SendPlan:
-    """What every send of a task has in common, worked out once. `message` is a template: fill it under the outbox's lock.
-
-    `is_plain`: the message can go as it is; False where each call has an expiry or a route of its own, or hooks
-    of plugins around it, or runs here. `routing` is there where functions choose the route. `may_inherit`: neither the task
-    nor its route says a priority.
-    """
-
-    __slots__ = ("check", "codec_id", "expires_s", "is_plain", "may_inherit", "message", "routing")
-
-    def __init__(
-        self,
-        message: TaskMessage,
-        codec_id: int,
-        expires_s: float | None,
-        check: Callable[..., None] | None,
-        routing: Routing,
-        *,
-        is_plain: bool = True,
-    ) -> None:
-        self.message, self.codec_id, self.expires_s, self.check = message, codec_id, expires_s, check
-        self.is_plain = is_plain and not routing.routers
-        self.routing = routing if routing.routers else None
-        self.may_inherit = routing.own.over(routing.otherwise).priority is None
 
 
 class Task(Generic[P, R]):
@@ -118,57 +91,45 @@ class Task(Generic[P, R]):
         Raises:
             TypeError, ValueError: see `check_options`.
         """
-        inherited = {key: getattr(self, key) for key in OPTION_NAMES if hasattr(self, key)}
-        checked = check_options({**inherited, **options, "name": name}, name)
-        for key, value in checked.items():
-            if key not in ("bind", "base"):
-                setattr(self, key, value)
         self.app = app
+        said = {key: getattr(self, key) for key in OPTION_NAMES if key in vars(self) or _says(type(self), key)}
+        self._said = check_options({**said, **options, "name": name}, name)
+        self._settle_options()
         if function is not None:
             functools.update_wrapper(self, function)
             if options.get("bind"):
                 self.__wrapped__ = functools.partial(function, self)
             self._function = self.__wrapped__
-        body = self._body
+        self._find_ways()
+
+    def _find_ways(self) -> None:
+        """Find out what sends and runs needn't ask each time."""
+        self._plan, body = None, self.body
         self.is_coroutine = inspect.iscoroutinefunction(body)
+        self._check = compile_check(body, skip_first=False) if self.typing else None
         self.handlers = find_handlers(type(self), Task)
         self._is_simple = not self.autoretry_for and "before_start" not in self.handlers
-        self._check = compile_check(body, skip_first=False) if self.typing else None
+
+    def apply_settings(self) -> None:
+        """Go by other settings of the application from now on."""
+        self._settle_options()
+        self._find_ways()
+
+    def _settle_options(self) -> None:
+        """Make attributes of what settings, class and decorator say: see `actorq.tasks.defaults`."""
+        defaults = self.app.task_defaults
+        self.__dict__.update(settle_options(defaults, self._said, Task), name=self._said["name"])
+        check_limits(self.soft_time_limit, self.time_limit or self.app.conf.task_time_limit)
 
     @property
-    def _body(self) -> Callable[..., Any]:
+    def body(self) -> Callable[..., Any]:
+        """What does the work: the function, bound where it is to be, or `run`."""
         return self._function or self.run
 
     def get_plan(self) -> SendPlan:
         """Return what all sends of this task have in common."""
         if self._plan is None:
-            conf = self.app.conf
-            codec_id = get_codec_id(self.serializer or conf.serializer)
-            flags = (
-                FLAG_IGNORE_RESULT * self.ignore_result
-                | FLAG_ACK_EARLY * (not self.acks_late)
-                | FLAG_TRACK_STARTED * self.track_started
-            )
-            limits = None
-            if self.soft_time_limit is not None or self.time_limit is not None:
-                limits = (self.soft_time_limit, self.time_limit)
-            routing = self.app.routes.plan(self.name, Route(self.queue, self.priority), conf)
-            queue, priority = routing.settle()
-            message = TaskMessage(
-                0,
-                self.name,
-                b"",
-                codec_id,
-                queue,
-                priority,
-                flags,
-                max_deliveries=self.max_deliveries or conf.max_deliveries,
-                limits=limits,
-                result_ttl_s=self.result_expires,
-            )
-            is_plain = not (self.expires is not None or self.app.plugins.hooks.sending or conf.task_always_eager)
-            is_plain = is_plain and not conf.task_inherit_parent_priority
-            self._plan = SendPlan(message, codec_id, self.expires, self._check, routing, is_plain=is_plain)
+            self._plan = plan_sends(self, self._check)
         return self._plan
 
     def forget_plan(self) -> None:
@@ -183,7 +144,7 @@ class Task(Generic[P, R]):
         request.owner = self
         token = push_request(request)
         try:
-            value: R = self._body(*args, **kwargs)
+            value: R = self.body(*args, **kwargs)
             return value
         finally:
             pop_request(token)
@@ -308,14 +269,14 @@ class Task(Generic[P, R]):
             return self._run_coroutine(args, kwargs, request)
         self._prepare(args, kwargs, request)
         try:
-            return self._body(*args, **kwargs)
+            return self.body(*args, **kwargs)
         except self.autoretry_for as error:
             raise plan_autoretry(self, request, error) from error
 
     async def _run_coroutine(self, args: Sequence[Any], kwargs: Mapping[str, Any], request: Request) -> Any:
         self._prepare(args, kwargs, request)
         try:
-            return await self._body(*args, **kwargs)
+            return await self.body(*args, **kwargs)
         except self.autoretry_for as error:
             raise plan_autoretry(self, request, error) from error
 
@@ -401,3 +362,8 @@ class CoroutineTask(Task[P, R]):
     if TYPE_CHECKING:
         # The value of `delay()` is what the coroutine returns, the value of a direct call is the coroutine.
         def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]: ...  # type: ignore[override]
+
+
+def _says(kind: type, option: str) -> bool:
+    """Return whether a class of the user's says something of an option."""
+    return any(option in vars(each) for each in kind.__mro__ if each.__module__ != __name__)

@@ -19,7 +19,7 @@ ACTORS = "Actor ActorRef NameRef Outcome Refusal Reply System Exit"
 SUPERVISORS = "Backoff ChildSpec Component DynamicSupervisor Supervisor"
 ERRORS = """
     ActorDead ActorError ActorqError AlreadyStarted AskTimeout BrokerUnavailable ConfigError DecodeError EncodeError Ignore
-    MailboxFull MaxRetriesExceeded NotRegistered PluginError QueueFull Reject RemoteError ResultTimeout ResultUnknown Retry SlotLost
+    MailboxFull MaxRetriesExceeded NotRegistered PluginError QueueFull Reject RemoteError ResultTimeout ResultUnknown Retry SettingError SlotLost
     SoftTimeLimitExceeded SpecError StoreDamaged StoreError StoreFull StoreLocked TaskError TaskIgnored TaskRevoked TimeLimitExceeded WouldBlock
 """
 

@@ -8,7 +8,10 @@ from typing import Any
 
 from actorq import App, Task, current_request, current_task
 
-app = App("classes")
+app = App(
+    "classes",
+    config={"task_annotations": {"annot*": {"max_retries": 7, "time_limit": 60}}, "task_retry_backoff_max": 5.0},
+)
 
 
 def note(path: str, text: str) -> None:
@@ -117,3 +120,9 @@ def unthrown(self) -> int:
     if self.request.retries == 0:
         raise again
     return int(self.request.retries)
+
+
+@app.task(bind=True, name="annotated", max_retries=1, soft_time_limit=50)
+def annotated(self) -> list[Any]:
+    """Return the options that it goes by."""
+    return [self.max_retries, self.retry_backoff_max, *self.request.timelimit]

@@ -11,7 +11,7 @@ import pytest
 from actorq import MaxRetriesExceeded, TaskRevoked
 from actorq.testing.wait import wait_until
 from tests.integration.node import task_classes as tasks
-from tests.nodes import ROOT, NodeProcess, home_of
+from tests.nodes import ROOT, NodeProcess, actorq, home_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,3 +109,16 @@ def test_retries_that_are_used_up_end_in_their_cause_or_say_so() -> None:
 
 def test_a_retry_that_was_not_thrown_is_one_once_it_is_raised() -> None:
     assert tasks.unthrown.delay().get(timeout=10) == 1
+
+
+def test_a_task_goes_by_what_the_settings_say_of_it() -> None:
+    assert tasks.annotated.delay().get(timeout=10) == [7, 5.0, 60, 50]
+
+
+def test_a_node_says_where_two_tasks_of_one_name_are(tmp_path) -> None:
+    source = "from actorq import App\napp = App('twins')\n"
+    (tmp_path / "twins.py").write_text(source + "@app.task\ndef pay(): ...\n@app.task\ndef pay(): ...\n")
+    done = actorq("node", "-A", "twins", "--home", str(tmp_path / "home"), cwd=tmp_path)
+    assert done.returncode == 3
+    assert "'twins.pay', got two: at" in done.stderr
+    assert "twins.py:3 and at" in done.stderr
