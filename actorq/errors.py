@@ -181,10 +181,13 @@ class TaskError(ActorqError):
 
 
 class RemoteError(TaskError):
-    """The task raised `class_name`, which isn't known in this process; `traceback` is the original's text."""
+    """The task raised `class_name`, which isn't known in this process; `traceback` is the original's text.
 
-    def __init__(self, class_name: str, message: str, traceback: str = "") -> None:
-        self.class_name, self.message, self.traceback = class_name, message, traceback
+    `arguments` is the repr of the exception's `args`.
+    """
+
+    def __init__(self, class_name: str, message: str, traceback: str = "", arguments: str = "()") -> None:
+        self.class_name, self.message, self.traceback, self.arguments = class_name, message, traceback, arguments
         super().__init__(f"{class_name}: {message}" if message else class_name)
 
 

@@ -1,14 +1,14 @@
-"""Exceptions travel as data: class name, arguments, attributes, message, traceback text, and one cause.
+"""Exceptions travel as data: class name, arguments, attributes, message, notes, traceback text, and what caused them.
 
 Invariant: an exception is rebuilt only as a class this process put on the list itself: Python's own exceptions,
-actorq's, and those given to `register_exception`. Everything else comes back as a RemoteError. A name in bytes is a
+actorq's, those given to `register_exception`, and those in a task's `throws`. Everything else comes back as a RemoteError. A name in bytes is a
 key into that list, never something to import or to call.
 """
 
 from __future__ import annotations
 
 import builtins
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
@@ -17,11 +17,17 @@ from actorq.codec.plain import check_msgpack
 from actorq.codec.serializers import load
 from actorq.errors import EncodeError, RemoteError
 
-__all__ = ["decode_failure", "encode_failure", "is_retryable", "register_exception"]
+__all__ = ["decode_failure", "encode_failure", "is_retryable", "register_exception", "register_expected"]
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _E = TypeVar("_E", bound=type[Exception])
 
 MESSAGE_CHARS: Final = 16_384  # a message longer than this is data, and would sit in every log
+MAX_CAUSES: Final = 8  # one behind the other
+MAX_NOTES: Final = 32
+MAX_MEMBERS: Final = 16  # of an exception group, groups in it included
 TRACEBACK_CHARS: Final = 65_536  # a recursion error's text is longer; its end says what happened
 
 
@@ -36,6 +42,9 @@ class _Failure(msgspec.Struct, array_like=True):
     traceback: str = ""
     retryable: bool = False
     cause: _Failure | None = None
+    notes: list[str] = []
+    is_context: bool = False  # it was being handled when the one it belongs to was raised; no cause that was named
+    members: list[_Failure] = []  # of an exception group
 
 
 _encode: Final = msgspec.msgpack.Encoder().encode
@@ -69,14 +78,19 @@ def register_exception(cls: _E) -> _E:
     return cls
 
 
+def register_expected(classes: Iterable[type[BaseException]]) -> None:
+    """Put exceptions that a task is expected to raise on the list, as far as they may be there."""
+    for cls in classes:
+        name = cls.__module__, cls.__qualname__
+        if issubclass(cls, Exception) and name not in _BUILTIN:
+            _registered.setdefault(name, cls)
+
+
 def encode_failure(exc: BaseException, traceback_text: str, *, retryable: bool = False) -> bytes:
     """Encode an exception; never raises because of what the exception holds."""
-    failure = _describe(exc)
+    failure = _describe(exc, MAX_CAUSES)
     failure.traceback = traceback_text[-TRACEBACK_CHARS:]
     failure.retryable = retryable
-    cause = exc.__cause__ or (None if exc.__suppress_context__ else exc.__context__)
-    if cause is not None:
-        failure.cause = _describe(cause)
     try:
         return _encode(failure)
     except (ValueError, OverflowError, RecursionError, msgspec.MsgspecError):  # lone surrogates, enormous integers
@@ -99,19 +113,35 @@ def is_retryable(payload: bytes) -> bool:
     return failure.retryable
 
 
-def _describe(exc: BaseException) -> _Failure:
+def _describe(exc: BaseException, causes: int, members: int = MAX_MEMBERS) -> _Failure:
+    """Return the exception as data, with at most so many causes behind it. They may go round in a circle."""
     kind = type(exc)
-    return _Failure(
+    failure = _Failure(
         kind.__module__,
         kind.__qualname__,
         [_plain(value) for value in _find_args(exc)],
         {key: _plain(value) for key, value in vars(exc).items() if not key.startswith("__")},
         _text(str, exc)[:MESSAGE_CHARS],
+        notes=_find_notes(exc),
     )
+    cause = exc.__cause__ or (None if exc.__suppress_context__ else exc.__context__)
+    if cause is not None and causes:
+        failure.cause = _describe(cause, causes - 1, members)
+        failure.cause.is_context = exc.__cause__ is None
+    if isinstance(exc, BaseExceptionGroup):
+        failure.members = [_describe(each, 1, members // 4) for each in exc.exceptions[:members]]
+    return failure
+
+
+def _find_notes(exc: BaseException) -> list[str]:
+    notes = getattr(exc, "__notes__", None)
+    return [_text(str, note)[:MESSAGE_CHARS] for note in notes[:MAX_NOTES]] if isinstance(notes, list) else []
 
 
 def _find_args(exc: BaseException) -> tuple[Any, ...]:
     """Return what to make the exception from again; an OSError keeps its file names out of `args`."""
+    if isinstance(exc, BaseExceptionGroup):
+        return exc.args[:1]  # its members are described by themselves
     if isinstance(exc, OSError) and exc.filename is not None:
         names = (exc.filename,) if exc.filename2 is None else (exc.filename, None, exc.filename2)
         return (*exc.args[:2], *names)
@@ -144,20 +174,32 @@ def _spell_out(failure: _Failure) -> _Failure:
         failure.traceback.encode("ascii", "backslashreplace").decode(),
         failure.retryable,
         _spell_out(failure.cause) if failure.cause else None,
+        [note.encode("ascii", "backslashreplace").decode() for note in failure.notes],
+        failure.is_context,
+        [_spell_out(each) for each in failure.members],
     )
 
 
 def _rebuild(failure: _Failure) -> Exception:
     exc = _make(failure)
+    for note in failure.notes:
+        exc.add_note(note)
     if failure.cause is not None:
-        exc.__cause__ = _make(failure.cause)
+        cause = _rebuild(failure.cause)
+        if failure.cause.is_context:
+            exc.__context__ = cause
+        else:
+            exc.__cause__ = cause
     return exc
 
 
 def _make(failure: _Failure) -> Exception:
     name = failure.module, failure.name
     try:
-        if known := _BUILTIN.get(name):
+        known = _BUILTIN.get(name) or _registered.get(name)
+        if known is not None and failure.members:
+            exc = known(*failure.args, [_rebuild(each) for each in failure.members])
+        elif known := _BUILTIN.get(name):
             exc = known(*failure.args)
         elif known := _registered.get(name):
             exc = known.__new__(known, *failure.args)
@@ -172,4 +214,4 @@ def _make(failure: _Failure) -> Exception:
 
 def _unknown(failure: _Failure) -> RemoteError:
     prefix = "" if failure.module == "builtins" else f"{failure.module}."
-    return RemoteError(f"{prefix}{failure.name}", failure.message, failure.traceback)
+    return RemoteError(f"{prefix}{failure.name}", failure.message, failure.traceback, repr(tuple(failure.args)))

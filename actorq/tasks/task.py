@@ -11,6 +11,7 @@ import inspect
 import sys
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar
 
+from actorq.codec.failures import register_expected
 from actorq.errors import Retry
 from actorq.tasks.arguments import compile_check
 from actorq.tasks.defaults import settle_options
@@ -119,6 +120,7 @@ class Task(Generic[P, R]):
         """Make attributes of what settings, class and decorator say: see `actorq.tasks.defaults`."""
         defaults = self.app.task_defaults
         self.__dict__.update(settle_options(defaults, self._said, Task), name=self._said["name"])
+        register_expected(self.throws)
         check_limits(self.soft_time_limit, self.time_limit or self.app.conf.task_time_limit)
 
     @property

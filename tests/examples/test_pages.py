@@ -135,6 +135,7 @@ def test_the_tutorial_happens_as_it_is_told(tmp_path, monkeypatch):
 GUIDES = [
     "cancelling",
     "control",
+    "errors",
     "results",
     "retries",
     "states",

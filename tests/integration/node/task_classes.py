@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
-from actorq import App, Task, current_request, current_task
+from actorq import App, Task, current_request, current_task, register_exception
 
 app = App(
     "classes",
@@ -126,3 +127,50 @@ def unthrown(self) -> int:
 def annotated(self) -> list[Any]:
     """Return the options that it goes by."""
     return [self.max_retries, self.retry_backoff_max, *self.request.timelimit]
+
+
+class Travelled(Exception):
+    """On the list of whoever imports this module, by `register_exception`."""
+
+    def __init__(self, code: int, *, hint: str) -> None:
+        super().__init__(f"{hint} ({code})")
+        self.code, self.hint = code, hint
+
+
+register_exception(Travelled)
+
+
+class Stranger(Exception):
+    """On nobody's list, and its argument is a lock."""
+
+
+class Silent(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+    __repr__ = __str__
+
+
+@app.task(name="fail_as")
+def fail_as(kind: str) -> None:
+    """Fail in one of many ways."""
+    match kind:
+        case "registered":
+            raise Travelled(7, hint="turn back")
+        case "stranger":
+            raise Stranger("locked", threading.Lock())
+        case "silent":
+            raise Silent
+        case "chain":
+            try:
+                os.environ["NO SUCH NAME"]
+            except KeyError as error:
+                late = ValueError("late")
+                late.add_note("while looking")
+                raise late from error
+        case "group":
+            raise ExceptionGroup("two", [OSError(5, "io"), Stranger("inner")])
+        case "forged":
+            raise type("system", (Exception,), {"__module__": "os"})("rm -rf /")
+        case "exit":
+            raise SystemExit(3)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actorq import RemoteError
 from actorq.testing.wait import wait_until
 from tests.integration.node import task_classes as tasks
 from tests.nodes import ROOT, NodeProcess, home_of
@@ -61,7 +60,7 @@ def test_a_class_is_told_of_each_retry_and_of_the_end(tmp_path):
 def test_a_slots_log_has_the_traceback_of_what_was_not_expected_only(node):
     for task in (tasks.expected, tasks.unexpected):
         sent = task.delay()
-        with pytest.raises(RemoteError, match="Unknown"):
+        with pytest.raises(tasks.Unknown):
             sent.get(timeout=10)
         wait_until(lambda: sent.id in node.output, 10, "the end of the task in the log")  # noqa: B023
     output = node.output

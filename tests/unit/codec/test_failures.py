@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from actorq import errors
+from actorq import App, errors
 from actorq.codec import decode_failure, encode_failure, failures, register_exception
 from actorq.codec.failures import is_retryable
 from actorq.errors import DecodeError, RemoteError, ResultTimeout, SlotLost
@@ -111,7 +111,9 @@ def test_hostile_endless_and_unencodable_exceptions_still_travel():
     endless = ValueError("x")
     endless.__dict__["me"] = endless
     assert type(there_and_back(endless)[0]) is ValueError
-    assert isinstance(there_and_back(ExceptionGroup("many", [ValueError()]))[0], RemoteError)
+    odd = ValueError("x")
+    odd.__dict__["__notes__"] = 5
+    assert not hasattr(there_and_back(odd)[0], "__notes__")
     found, text = there_and_back(ValueError("x" * 100_000), "y" * 1_000_000)
     assert len(text) <= failures.TRACEBACK_CHARS
     assert isinstance(found, ValueError)
@@ -126,3 +128,70 @@ def test_whether_another_run_may_help_travels_along():
 def test_bytes_that_arent_a_failure_are_a_decode_error(data):
     with pytest.raises(DecodeError):
         decode_failure(data)
+
+
+def test_an_unknown_class_brings_the_repr_of_its_arguments():
+    found, _ = there_and_back(OwnError(3, reason="broken"))
+    assert isinstance(found, RemoteError)
+    assert found.arguments == "('broken (3)',)"
+    again, _ = there_and_back(found)
+    assert isinstance(again, RemoteError)
+    assert (again.class_name, again.arguments) == (found.class_name, found.arguments)
+
+
+def test_notes_come_along():
+    error = ValueError("x")
+    error.add_note("while looking")
+    assert there_and_back(error)[0].__notes__ == ["while looking"]
+
+
+def test_causes_come_along_one_behind_the_other_and_not_for_ever():
+    first = error = ValueError(0)
+    for number in range(1, 50):
+        error.__cause__ = ValueError(number)
+        error = error.__cause__
+    error.__cause__ = first
+    found = there_and_back(first)[0]
+    numbers = []
+    while found is not None:
+        numbers.append(found.args[0])
+        found = found.__cause__
+    assert numbers == list(range(failures.MAX_CAUSES + 1))
+
+
+def test_what_was_being_handled_is_a_context_and_no_cause():
+    try:
+        try:
+            raise KeyError("a")
+        except KeyError:
+            raise ValueError("b")  # noqa: B904
+    except ValueError as error:
+        found = there_and_back(error)[0]
+    assert isinstance(found.__context__, KeyError)
+    assert found.__cause__ is None
+
+
+def test_a_group_brings_its_members():
+    nested = ExceptionGroup("inner", [OwnError(1, reason="r")])
+    found = there_and_back(ExceptionGroup("many", [ValueError("v"), nested]))[0]
+    assert isinstance(found, ExceptionGroup)
+    assert found.message == "many"
+    assert [type(each) for each in found.exceptions] == [ValueError, ExceptionGroup]
+    assert isinstance(found.exceptions[1].exceptions[0], RemoteError)
+    exits = there_and_back(BaseExceptionGroup("exits", [SystemExit(1)]))[0]
+    assert isinstance(exits, RemoteError)
+
+
+def test_a_name_is_no_key_to_anything_but_the_list():
+    wrong = type("system", (Exception,), {"__module__": "os"})
+    found = there_and_back(wrong("true"))[0]
+    assert isinstance(found, RemoteError)
+    assert found.class_name == "os.system"
+
+
+def test_what_a_task_is_expected_to_raise_is_on_the_list(tmp_path, monkeypatch):
+    monkeypatch.setattr(failures, "_registered", dict(failures._registered))
+    App("shop", home=tmp_path).task(name="t", throws=(OwnError, SystemExit))(print)
+    found = there_and_back(OwnError(3, reason="broken"))[0]
+    assert isinstance(found, OwnError)
+    assert found.code == 3
