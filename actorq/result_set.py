@@ -228,8 +228,8 @@ class ResultSet(Generic[R]):  # noqa: PLW1641  members come and go, so there is 
         for result in sent:
             result._drop()
 
-    def revoke(self, timeout: float = ASK_S) -> Revoked:
-        """Cancel all that haven't started, by one question for many, and return what became of each.
+    def revoke(self, terminate: bool = False, signal: str = "SIGTERM", *, timeout: float = ASK_S) -> Revoked:
+        """Cancel all, by one question for many, and return what became of each; see `AsyncResult.revoke`.
 
         Raises:
             BrokerUnavailable: no node answered within `timeout` seconds.
@@ -241,7 +241,8 @@ class ResultSet(Generic[R]):  # noqa: PLW1641  members come and go, so there is 
                 session, key = result._locate()
                 known.setdefault(session, {})[session.find_id(key)] = result.id
         for session, ids in known.items():
-            fates |= {ids[found]: fate for found, fate in revoke(session.link.ask, ids, timeout).fates.items()}
+            done = revoke(session.link.ask, ids, timeout, terminate=terminate, signal=signal)
+            fates |= {ids[found]: fate for found, fate in done.fates.items()}
         return Revoked(fates)
 
     # -- as a container -----------------------------------------------------------------------------------------------

@@ -153,14 +153,17 @@ class AsyncResult(msgspec.Struct, Generic[R], eq=False, gc=False):
         self._record = None
         self._get_session().forget([self._key])
 
-    def revoke(self, timeout: float = CONFIRM_S) -> str:
+    def revoke(self, terminate: bool = False, signal: str = "SIGTERM", *, timeout: float = CONFIRM_S) -> str:
         """Cancel the task, durably on return, and return what became of it; see `actorq.client.revoking.Revoked`.
 
+        One that runs goes on, unless `terminate`: then its slot's process is ended by `signal`.
+
         Raises:
-            BrokerUnavailable: no node answered within `timeout` seconds.
+            BrokerUnavailable: no node answered within `timeout` seconds. ValueError: that isn't such a signal.
         """
         session = self._get_session()
-        return revoke(session.link.ask, [session.find_id(self._key)], timeout).fates.popitem()[1]
+        task_id = session.find_id(self._key)
+        return revoke(session.link.ask, [task_id], timeout, terminate=terminate, signal=signal).fates[task_id]
 
     def then(
         self, callback: Callable[[Self], object], on_error: Callable[[BaseException], object] | None = None
@@ -353,7 +356,7 @@ class EagerResult(Generic[R]):
     def forget(self) -> None:
         """Do nothing: it was never stored."""
 
-    def revoke(self, timeout: float = CONFIRM_S) -> str:
+    def revoke(self, terminate: bool = False, signal: str = "SIGTERM", *, timeout: float = CONFIRM_S) -> str:
         """Do nothing: it has run."""
         return "ended"
 

@@ -30,6 +30,7 @@ __all__ = ["task"]
 LISTED: Final = 20  # ids of one listing; more are counted
 MEANINGS: Final = {
     "revoked": "it waited; it has ended as REVOKED",
+    "terminating": "it runs; its process is being ended for it",
     "running": "it runs and goes on; a retry of it won't start",
     "ended": "it had ended before",
     "expected": "not here: it ends as REVOKED if it comes within a day",
@@ -46,13 +47,15 @@ def task(common: Common, /) -> None:
 @task.command("cancel")
 @common_options
 @click.argument("ids", nargs=-1, metavar="ID...")
+@click.option("--terminate", is_flag=True, help="End the processes that run one of them, too.")
+@click.option("--signal", default="SIGTERM", metavar="NAME", help="By this signal; SIGKILL follows. Default: SIGTERM.")
 @with_errors
-def cancel(common: Common, /, ids: tuple[str, ...]) -> None:
+def cancel(common: Common, /, ids: tuple[str, ...], signal: str, *, terminate: bool) -> None:
     """End tasks that haven't started as REVOKED, by ID; '-' reads ids from standard input, one a line."""
     wanted = _read_ids(ids)
     with open_hub(common) as hub:
         try:
-            done = revoke(hub.ask, wanted, common.timeout_s)
+            done = revoke(hub.ask, wanted, common.timeout_s, terminate=terminate, signal=signal)
         except (TypeError, ValueError) as error:
             raise click.UsageError(str(error)) from None
     print_data(common, done.fates, _print_fates)

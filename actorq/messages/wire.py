@@ -6,7 +6,7 @@ nothing else before WELCOME; frames of an older broker epoch can't arrive, becau
 
     client → broker   HELLO PUT WATCH ASK BYE           broker → client   WELCOME CONFIRM REFUSED RESULTS ANSWER
     slot   → broker   HELLO DONE                        broker → slot     WELCOME TASKS RETIRE STEER
-    node   → broker   HELLO SLOT_DIED RETIRE STEER ANSWER     broker → node     WELCOME ASK
+    node   → broker   HELLO SLOT_DIED RETIRE STEER ANSWER SPARED     broker → node     WELCOME ASK TERMINATE
 """
 
 from __future__ import annotations
@@ -31,8 +31,10 @@ __all__ = [
     "RESULTS",
     "RETIRE",
     "SLOT_DIED",
+    "SPARED",
     "STEER",
     "TASKS",
+    "TERMINATE",
     "WATCH",
     "WELCOME",
     "Answer",
@@ -46,8 +48,10 @@ __all__ = [
     "Results",
     "Retire",
     "SlotDied",
+    "Spared",
     "Steer",
     "Tasks",
+    "Terminate",
     "Watch",
     "Welcome",
 ]
@@ -69,6 +73,8 @@ DONE: Final = b"d"
 RETIRE: Final = b"R"
 SLOT_DIED: Final = b"D"
 STEER: Final = b"S"
+TERMINATE: Final = b"k"
+SPARED: Final = b"s"
 
 
 class Hello(msgspec.Struct, array_like=True):
@@ -177,6 +183,21 @@ class Done(msgspec.Struct, array_like=True):
 
 class Retire(msgspec.Struct, array_like=True):
     """The slot `name` is to end after its present task: a node tells the broker, and the broker tells the slot."""
+
+    name: str
+
+
+class Terminate(msgspec.Struct, array_like=True):
+    """The node of the slot `name` is to end its process by `signal`, if it still runs this delivery."""
+
+    name: str
+    key: int
+    token: int
+    signal: int
+
+
+class Spared(msgspec.Struct, array_like=True):
+    """A node says that its slot `name` doesn't run any more what it was to be ended for."""
 
     name: str
 

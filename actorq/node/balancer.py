@@ -123,7 +123,7 @@ class Balancer:
             if not self._take_back(peer):
                 self._timers.after(RECALL_WAIT_S, Invoke(self._recalled, peer))
                 return
-            desk.closed = desk.retiring or bool(desk.after) or not self._switchboard.is_watched(peer)
+            desk.closed = desk.retiring or desk.doomed or bool(desk.after) or not self._switchboard.is_watched(peer)
         for then in self._recalling.pop(peer):
             then()
 

@@ -134,7 +134,13 @@ class Broker(Actor):
         for queue in (yield EngineCall("paused")):
             ledger.lanes.pause(queue)
         self.revocations = Revocations(
-            self, ledger, slots, store=self.store, balancer=self.balancer, reply=self.inquiries.reply
+            self,
+            ledger,
+            slots,
+            store=self.store,
+            balancer=self.balancer,
+            switchboard=self.switchboard,
+            reply=self.inquiries.reply,
         )
         self.inquiries.add("revoke", self.revocations.ask)
         found = read_lines(self.home.lines, next(ledger.tokens))
@@ -160,6 +166,7 @@ class Broker(Actor):
             wire.ANSWER: Route(wire.Answer, NodePeer, self.inquiries.answered),
             wire.SLOT_DIED: Route(wire.SlotDied, NodePeer, self._slot_died),
             wire.RETIRE: Route(wire.Retire, NodePeer, self._retire),
+            wire.SPARED: Route(wire.Spared, NodePeer, self.revocations.spared),
             wire.STEER: Route(wire.Steer, NodePeer, self.helm.steer),
         }
 

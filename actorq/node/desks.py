@@ -45,4 +45,5 @@ class SlotDesk:
     retiring: bool = False
     takes: QueueChoice | None = None  # which queues; None: all
     after: tuple[str, ...] = ()  # slots whose place it takes; closed until they are through
+    doomed: bool = False  # its node is asked to end it for what it runs; closed until that is over
     max_tasks: int = 0  # after which it ends; 0: never

@@ -17,7 +17,16 @@ import zmq
 from actorq.actors import Actor
 from actorq.log import get_logger
 from actorq.messages import wire
-from actorq.node.messages import NodeQuestion, NodeReply, RetireSlot, SlotGone, SteerSlots
+from actorq.node.messages import (
+    NodeQuestion,
+    NodeReply,
+    RetireSlot,
+    RunSpared,
+    SlotGone,
+    SteerSlots,
+    TerminateRun,
+)
+from actorq.node.roster import place_of
 from actorq.transport.broker_socket import BrokerSocket
 from actorq.transport.rendezvous import SEEK_S, read_rendezvous
 
@@ -60,6 +69,7 @@ class Link(Actor):
         self._encoder = msgspec.msgpack.Encoder()
         self._welcomes = msgspec.msgpack.Decoder(wire.Welcome)
         self._asks = msgspec.msgpack.Decoder(wire.Ask)
+        self._terminates = msgspec.msgpack.Decoder(wire.Terminate)
         self._context = zmq.Context()
         self._connect()
 
@@ -133,6 +143,9 @@ class Link(Actor):
         elif kind == wire.ASK:
             ask = self._asks.decode(body)
             self.system.ref("control").tell(NodeQuestion(ask.request, ask.command, ask.arguments))
+        elif kind == wire.TERMINATE:
+            run = self._terminates.decode(body)
+            self.system.ref(f"slot-{place_of(run.name)}").tell(TerminateRun(run.name, run.key, run.token, run.signal))
 
     def on_node_reply(self, message: NodeReply) -> None:
         """Carry an answer to the hub; one that can't be encoded (from a plugin comes anything) is replaced by an error."""
@@ -150,6 +163,10 @@ class Link(Actor):
 
     def _tell_death(self, death: SlotGone) -> None:
         self._send(wire.SLOT_DIED, wire.SlotDied(death.name, death.cause, death.traceback))
+
+    def on_run_spared(self, message: RunSpared) -> None:
+        """Tell the broker that a slot lives on."""
+        self._send(wire.SPARED, wire.Spared(message.name))
 
     def on_retire_slot(self, message: RetireSlot) -> None:
         """Ask the broker to let a slot go after its present task."""

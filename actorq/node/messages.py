@@ -52,12 +52,14 @@ __all__ = [
     "Request",
     "Resize",
     "RetireSlot",
+    "RunSpared",
     "SlotForked",
     "SlotGone",
     "Snapshot",
     "SteerOwn",
     "SteerSlots",
     "TasksDue",
+    "TerminateRun",
     "Woken",
 ]
 
@@ -283,6 +285,21 @@ class NodeReply(msgspec.Struct, frozen=True):
 
 class RetireSlot(msgspec.Struct, frozen=True):
     """A slot is to end after its present task."""
+
+    name: str
+
+
+class TerminateRun(msgspec.Struct, frozen=True):
+    """The slot `name` is to be ended by `signal` if it still runs this delivery; `RunSpared` where it doesn't."""
+
+    name: str
+    key: int
+    token: int
+    signal: int
+
+
+class RunSpared(msgspec.Struct, frozen=True):
+    """The slot `name` doesn't run any more what it was to be ended for."""
 
     name: str
 

@@ -15,14 +15,19 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass, field
+from signal import Signals
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 
 from actorq.actors.signals import Invoke
+from actorq.log import get_logger
+from actorq.messages import wire
 from actorq.messages.ids import make_key, parse_task_id
+from actorq.messages.signals import check_signal
 from actorq.messages.wire import Answer
 from actorq.node.messages import LookedUp, LookUp
+from actorq.node.peers import NodePeer
 from actorq.node.questions import task_id_of
 from actorq.node.revoking import CANCELLED
 
@@ -36,10 +41,15 @@ if TYPE_CHECKING:
     from actorq.node.batch import Sealed
     from actorq.node.ledger import Ledger
     from actorq.node.peers import ClientPeer, SlotPeer
+    from actorq.node.switchboard import Switchboard
 
 __all__ = ["Fate", "Revocations", "RevokeQuestion", "read_question"]
 
+log = get_logger(__name__)
+
 MAX_IDS: Final = 1_000  # in one question: bounds the transaction, and how long the windows are looked through
+TERMINATE_S: Final = 10.0  # a node that hasn't ended a slot by then, nor spared it, has lost its line to us
+RESEND_S: Final = 0.1
 SWEEP_S: Final = 600.0  # between two looks for what has been remembered long enough
 
 _Ids = Annotated[list[Annotated[str, msgspec.Meta(min_length=1, max_length=255)]], msgspec.Meta(max_length=MAX_IDS)]
@@ -49,6 +59,7 @@ class Fate:
     """What became of an id: words of the answer."""
 
     REVOKED: Final = "revoked"  # it waited; it has ended as REVOKED
+    TERMINATING: Final = "terminating"  # it runs; its slot's process is being ended for it
     RUNNING: Final = "running"  # it runs and goes on; what it leaves for later doesn't start
     ENDED: Final = "ended"  # it had ended before
     EXPECTED: Final = "expected"  # it isn't here; it ends as REVOKED if it comes within a day
@@ -56,9 +67,11 @@ class Fate:
 
 
 class RevokeQuestion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """End these tasks, by their ids or those their callers chose."""
+    """End these tasks, by their ids or those their callers chose; `terminate` those that run, too, by `signal`."""
 
     ids: _Ids
+    terminate: bool = False
+    signal: str = "SIGTERM"
 
 
 @dataclass(slots=True)
@@ -70,6 +83,7 @@ class _Order:
     request: int
     keys: dict[str, int] = field(default_factory=dict)  # of ids whose task was taken from its outbox once
     fates: dict[str, str] = field(default_factory=dict)
+    doomed: dict[int, SlotPeer] = field(default_factory=dict)  # by key: who runs it
     recalls: int = 0
 
 
@@ -80,9 +94,10 @@ def read_question(arguments: Mapping[str, Any]) -> RevokeQuestion:
         ValueError: it isn't one; says what was expected where.
     """
     try:
-        return msgspec.convert(arguments, RevokeQuestion)
+        question = msgspec.convert(arguments, RevokeQuestion)
     except msgspec.ValidationError as error:
         raise ValueError(str(error)) from None
+    return msgspec.structs.replace(question, signal=check_signal(question.signal))
 
 
 class Revocations:
@@ -96,8 +111,10 @@ class Revocations:
         *,
         store: NameRef,
         balancer: Balancer,
+        switchboard: Switchboard,
         reply: Callable[[bytes, Answer], None],
     ) -> None:
+        self._switchboard = switchboard
         self._me, self._clock, self._timers = owner.self_ref, owner.clock, owner.timers
         self._ledger, self._slots, self._store, self._balancer, self._reply = ledger, slots, store, balancer, reply
         self._is_sweeping = False
@@ -134,7 +151,8 @@ class Revocations:
             if key is not None:
                 order.keys.setdefault(task_id, key)
         wanted = set(order.keys.values())
-        peers = [peer for peer in self._slots.values() if _holds_unstarted(peer, wanted)]
+        holds = _holds if order.question.terminate else _holds_unstarted
+        peers = [peer for peer in self._slots.values() if holds(peer, wanted)]
         order.recalls = len(peers)
         for peer in peers:
             self._balancer.recall(peer, functools.partial(self._recalled, order))
@@ -163,7 +181,12 @@ class Revocations:
         ended = revoking.end_waiting(keys, CANCELLED, now)
         running: set[int] = set()
         for peer in self._slots.values():
-            running |= keys & peer.desk.held.keys()
+            held = keys & peer.desk.held.keys()
+            running |= held
+            if held and order.question.terminate:
+                # Fenced since the recall: if that ends by itself now, no other task starts that could be met instead.
+                peer.desk.closed = peer.desk.doomed = True
+                order.doomed |= dict.fromkeys(held, peer)
         stored = frozenset(keys - ended - running)
         revoking.end_stored(stored, CANCELLED, now)
         strangers = [task_id for task_id in order.question.ids if task_id not in order.keys]
@@ -188,10 +211,52 @@ class Revocations:
                 order.fates[task_id] = Fate.REVOKED
             elif key in refused:
                 order.fates[task_id] = Fate.ENDED
+        self._terminate(order)
         if waiting:  # the disk is full, and their tasks were new
             self._ledger.when_safe(functools.partial(self._safe, order, frozenset(waiting)))
         else:
             order.answer(Answer(order.request, {"fates": order.fates}))
+
+    # -- what runs -----------------------------------------------------------------------------------------------------
+
+    def _terminate(self, order: _Order) -> None:
+        """Have nodes end the processes that run what is to be terminated. It is noted, so it won't run again."""
+        for key, peer in order.doomed.items():
+            task_id = next(task_id for task_id, found in order.keys.items() if found == key)
+            delivery = peer.desk.held.get(key)
+            if delivery is None:
+                order.fates[task_id] = Fate.ENDED
+                self._reopen(peer)
+            else:
+                order.fates[task_id] = Fate.TERMINATING
+                run = wire.Terminate(peer.desk.name, key, delivery.token, Signals[order.question.signal])
+                self._send_termination(peer, run, self._clock.monotonic() + TERMINATE_S)
+                self._timers.after(TERMINATE_S, Invoke(self._reopen, peer))
+        order.doomed = {}
+
+    def _send_termination(self, peer: SlotPeer, run: wire.Terminate, until: float) -> None:
+        """Ask the slot's node; one that is just connecting is waited for."""
+        nodes = [node for node in self._switchboard if isinstance(node, NodePeer) and node.name == peer.desk.node]
+        if any(self._switchboard.send(node.routing_id, wire.TERMINATE, run) for node in nodes):
+            return
+        if run.key not in peer.desk.held:
+            self._reopen(peer)
+        elif self._clock.monotonic() < until:
+            self._timers.after(RESEND_S, Invoke(self._send_termination, peer, run, until))
+        else:
+            log.warning("run_not_terminated", slot=run.name, node=peer.desk.node, why="no line to its node")
+
+    def spared(self, _: NodePeer, message: wire.Spared) -> None:
+        """Give tasks again to a slot that its node didn't end."""
+        peer = self._slots.get(message.name)
+        if peer is not None:
+            self._reopen(peer)
+
+    def _reopen(self, peer: SlotPeer) -> None:
+        desk = peer.desk
+        if desk.doomed and self._slots.get(desk.name) is peer:
+            desk.doomed = False
+            desk.closed = desk.retiring or bool(desk.after) or not self._switchboard.is_watched(peer)
 
     def _sweep_later(self) -> None:
         if self._ledger.revoking.revoked and not self._is_sweeping:
@@ -202,6 +267,10 @@ class Revocations:
         self._is_sweeping = False
         self._ledger.revoking.revoked.expire(self._clock.now())
         self._sweep_later()
+
+
+def _holds(peer: SlotPeer, wanted: set[int]) -> bool:
+    return not wanted.isdisjoint(peer.desk.held)
 
 
 def _holds_unstarted(peer: SlotPeer, wanted: set[int]) -> bool:

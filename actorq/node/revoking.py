@@ -89,13 +89,12 @@ class Revoking:
     def stored_ended(self, keys: Iterable[int], sealed: Sealed, receipt: Receipt) -> tuple[set[int], set[int]]:
         """Take note of a commit; return which of `end_stored`'s keys have ended by it, and which are yet to be written."""
         refused, written = set(receipt.refused), {record.key for record in sealed.results}
-        ended = {key for key in keys if key in written}
-        for key in keys:
-            if key in self._settling and (key in written or key in refused):
-                self._settling.remove(key)
-                if key in written:
-                    self._count_end(key)
-        return ended, {key for key in keys if key in self._settling}
+        waiting = {key for key in keys if key in self._settling}
+        ended = waiting & written  # one that isn't waiting has ended by itself, perhaps in the same transaction
+        for key in ended:
+            self._count_end(key)
+        self._settling -= ended | (waiting & refused)
+        return ended, waiting & self._settling
 
     def note(self, ids: Iterable[str], now: float) -> list[str]:
         """Remember, durably, that these must not start (again); return those for which there is no room."""

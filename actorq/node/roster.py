@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from actorq.transport.paths import Home
 
-__all__ = ["Roster", "SlotProcess"]
+__all__ = ["Roster", "SlotProcess", "place_of"]
 
 
 @dataclass(slots=True)
@@ -51,6 +51,11 @@ class SlotProcess:
     def close(self) -> None:
         """Give the descriptor back."""
         os.close(self.pidfd)
+
+
+def place_of(name: str) -> str:
+    """Return the place of a slot process by its name, as text; see `Roster.new_name`."""
+    return name.rpartition("-")[0].rpartition("-")[2]
 
 
 class Roster:

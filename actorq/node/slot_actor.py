@@ -27,6 +27,7 @@ from actorq.log import get_logger
 from actorq.messages.reasons import SHUTDOWN
 from actorq.node.messages import ForkFailed, ForkSlot, LookForStrays, ReplaceSlot, RetireSlot, SlotForked, SlotGone
 from actorq.node.slot_watch import SlotWatch
+from actorq.node.terminations import Terminations
 from actorq.node.verdicts import pardon
 from actorq.slot.line import LineView, trace_path
 from actorq.slot.process import reap
@@ -38,7 +39,9 @@ if TYPE_CHECKING:
     from actorq.actors import NameRef
     from actorq.messages.reasons import ExitReason
     from actorq.node.hard_limits import LookAtDeadline
+    from actorq.node.messages import TerminateRun
     from actorq.node.roster import Roster, SlotProcess
+    from actorq.node.terminations import LookTerminated
     from actorq.transport.paths import Home
 
 __all__ = ["SlotActor"]
@@ -83,6 +86,7 @@ class SlotActor(Actor):
         self._watches: dict[str, SlotWatch] = {}
         self._outdated = ""  # name of the process whose code is old
         self._is_looking = False
+        self._terminations = Terminations(self, link)
         # An earlier incarnation may still be about to end: from now on the place is this one's.
         roster.watchers[place] = self.self_ref.id
         for process in roster.of_place(place):
@@ -195,6 +199,14 @@ class SlotActor(Actor):
 
     def _line_of(self, process: SlotProcess) -> Path:
         return self.home.lines / f"{process.name}.line"
+
+    def on_terminate_run(self, message: TerminateRun) -> None:
+        """End a process for what it runs."""
+        self._terminations.begin(message, self._watches.get(message.name) if self._is_mine else None)
+
+    def on_look_terminated(self, message: LookTerminated) -> None:
+        """See whether what was to be terminated is over."""
+        self._terminations.look(message, self._watches.get(message.run.name) if self._is_mine else None)
 
     def on_look_at_deadline(self, message: LookAtDeadline) -> None:
         """See whether the task that runs has had its time."""

@@ -15,11 +15,12 @@ that it kills for nobody (`pardon`), and what ran is handed back, unless it may 
 
 from __future__ import annotations
 
+from signal import Signals
 from typing import TYPE_CHECKING, Final
 
 from actorq.codec import encode_failure
-from actorq.errors import SlotLost, TimeLimitExceeded
-from actorq.messages.states import FAILURE, NUMBERS
+from actorq.errors import SlotLost, TaskRevoked, TimeLimitExceeded
+from actorq.messages.states import FAILURE, NUMBERS, REVOKED
 from actorq.messages.task import Report
 from actorq.slot.line import Condemned, LineView, Remains
 
@@ -27,11 +28,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from actorq.errors import TaskError
     from actorq.messages.task import Delivery
 
 __all__ = ["judge", "pardon"]
 
 _FAILURE: Final = NUMBERS[FAILURE]
+_REVOKED: Final = NUMBERS[REVOKED]
 NOBODY: Final = Condemned(0, 1, 0)  # a token, so it is a verdict, and a key that no task has
 
 
@@ -44,6 +47,8 @@ def judge(line: LineView, cause: str, traceback: str = "", held: Mapping[int, De
     if remains.executing is None:
         return remains
     if condemned is not None and remains.executing == condemned[:2]:
+        if condemned.signal:
+            return _end(remains, TaskRevoked(f"terminated by {Signals(condemned.signal).name} while it ran"))
         limit_s = condemned.limit_ns / 1e9
         return _end(remains, TimeLimitExceeded(round(limit_s, 6)), runtime_s=limit_s)
     if line.runs_once(remains.executing[0]):
@@ -63,8 +68,9 @@ def pardon(path: Path) -> None:
     line.close()
 
 
-def _end(remains: Remains, error: SlotLost | TimeLimitExceeded, traceback: str = "", runtime_s: float = 0.0) -> Remains:
+def _end(remains: Remains, error: TaskError, traceback: str = "", runtime_s: float = 0.0) -> Remains:
     assert remains.executing is not None
     key, token = remains.executing
-    report = Report(key, token, _FAILURE, encode_failure(error, traceback), runtime_s=runtime_s)
+    state = _REVOKED if isinstance(error, TaskRevoked) else _FAILURE
+    report = Report(key, token, state, encode_failure(error, traceback), runtime_s=runtime_s)
     return Remains([*remains.reports, report], None)

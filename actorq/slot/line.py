@@ -48,8 +48,8 @@ _MAGIC, _PID, KEY, _TOKEN, _STARTED, FENCE, _HEAD, _TAIL, _FIRST, _NEXT, EXECUTE
     range(15)
 )
 # By the slot's node: when it looks at the deadline next, and whom it kills the process for. Then, by the slot: `slot.wear`, and
-# the key of the last delivery that must not run again once it has begun.
-LOOK, _CONDEMNED_KEY, _CONDEMNED_TOKEN, _CONDEMNED_LIMIT, WEAR, ONCE = range(15, 21)
+# the key of the last delivery that must not run again once it has begun. By the node again: the signal it ends the process by.
+LOOK, _CONDEMNED_KEY, _CONDEMNED_TOKEN, _CONDEMNED_LIMIT, WEAR, ONCE, _CONDEMNED_SIGNAL = range(15, 22)
 
 WORDS_BYTES: Final = 4096  # one page, so that the ring is aligned and there is room for more words
 _NODE_AT: Final = WORDS_BYTES // 2  # in the words' page
@@ -84,11 +84,12 @@ class Remains(NamedTuple):
 
 
 class Condemned(NamedTuple):
-    """The delivery that a slot is killed for, and the hard limit it ran into."""
+    """The delivery that a slot is killed for, and the hard limit it ran into; or `signal`: somebody wants it terminated so."""
 
     key: int
     token: int
     limit_ns: int
+    signal: int = 0
 
 
 def trace_path(line_path: Path) -> Path:
@@ -309,12 +310,20 @@ class LineView:
     def condemn(self, condemned: Condemned) -> None:
         """Write down whom the process is about to be killed for; whoever buries it needs nobody else to know."""
         self._words[_CONDEMNED_LIMIT] = condemned.limit_ns
+        self._words[_CONDEMNED_SIGNAL] = condemned.signal
         self._words[_CONDEMNED_TOKEN] = condemned.token
         self._words[_CONDEMNED_KEY] = condemned.key
 
+    def acquit(self) -> None:
+        """Undo `condemn`: the process lives on, and whatever it dies of later is something else."""
+        self._words[_CONDEMNED_TOKEN] = 0
+
     def condemned(self) -> Condemned | None:
         """Return whom the process was killed for; None: nobody."""
-        found = Condemned(*self._words[_CONDEMNED_KEY : _CONDEMNED_LIMIT + 1])
+        words = self._words
+        found = Condemned(
+            words[_CONDEMNED_KEY], words[_CONDEMNED_TOKEN], words[_CONDEMNED_LIMIT], words[_CONDEMNED_SIGNAL]
+        )
         return found if found.token else None
 
     def set_fence(self, token: int) -> None:

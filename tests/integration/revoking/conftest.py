@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TASKS = """
-import os, time
+import os, signal, time
 from pathlib import Path
 from actorq import App
 
@@ -34,6 +34,30 @@ def hold(folder: str, name: str) -> str:
     while not (Path(folder) / ("let-go-" + name)).exists():
         time.sleep(0.005)
     return name
+
+
+@app.task
+def count(folder: str, name: str) -> int:
+    with (Path(folder) / name).open("a") as file:
+        file.write("x")
+    return (Path(folder) / name).stat().st_size
+
+
+@app.task
+def blink(folder: str, name: str) -> None:
+    (Path(folder) / name).touch()
+    time.sleep(0.004)
+
+
+@app.task
+def tidy(folder: str) -> str:
+    caught = []
+    before = signal.signal(signal.SIGTERM, lambda *_: caught.append(1))
+    (Path(folder) / "tidy").touch()
+    while not caught:
+        time.sleep(0.005)
+    signal.signal(signal.SIGTERM, before)
+    return "cleaned up"
 
 
 @app.task(bind=True, max_retries=5)
