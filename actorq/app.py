@@ -10,10 +10,12 @@ import atexit
 import functools
 import os
 import threading
+import time
 import weakref
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, cast, overload
 
+from actorq.client.carried import CarriedSessions
 from actorq.client.loading import find_module_name, import_module, load_app
 from actorq.client.pipeline import Pipeline
 from actorq.client.session import Session
@@ -102,6 +104,8 @@ class App:
         self.plugins = Plugins(self.conf, self._forget_plans)
         self._home = find_home(name, broker=broker, home=home)
         self._session: Session | None = None
+        self._carried = CarriedSessions(self._make_session)  # of queues with a bound
+        self._has_bounds = self.conf.has_bounds
         self._lock = threading.Lock()
         _apps.add(self)
 
@@ -211,7 +215,7 @@ class App:
             task, throw = find_here(self.tasks, message.task), self.conf.task_eager_propagates
             eager = run_sent(task, self.plugins.hooks.running, message, body, throw=throw)
             return cast("AsyncResult[Any]", eager)  # for its callers it is one
-        session = self._session or self._open()
+        session = self._find_session(message.queue) if self._has_bounds else self._session or self._open()
         number = session.outbox.append(message, body, *self._lineage())
         return AsyncResult(session, number, message.alias)
 
@@ -233,6 +237,8 @@ class App:
                 if check is not None:
                     check(*args)
                 bodies.append(encode_body(args, {}, codec_id))
+            if self._has_bounds:
+                session = self._find_session(template.queue)
             numbers = session.outbox.append_batch(template, bodies, *lineage)
             results.extend([AsyncResult(session, number) for number in numbers])
         return results
@@ -292,9 +298,10 @@ class App:
             BrokerUnavailable: it isn't within `timeout` seconds; it stays in the outbox.
             QueueFull, StoreFull: the broker refuses it for now; it stays in the outbox.
         """
-        session = self._session
-        if session is not None and session.outbox.last:
-            session.confirm(session.outbox.last, timeout)
+        until = time.monotonic() + timeout
+        for session in (self._session, *self._carried):
+            if session is not None and session.outbox.last:
+                session.confirm(session.outbox.last, max(0.0, until - time.monotonic()))
 
     def _find_parent(self) -> TaskMessage | None:
         """Return the task from which a priority is inherited: the one that runs here, if the setting says so."""
@@ -309,7 +316,7 @@ class App:
 
     def AsyncResult(self, task_id: str) -> AsyncResult[Any]:  # noqa: N802  Celery's name
         """Return the result of a task by its id, wherever it was sent from."""
-        session = self._session or self._open()
+        session = self._carried.find(task_id) or self._session or self._open()
         return AsyncResult(session, session.find_key(task_id), task_id)
 
     def ask(
@@ -330,7 +337,8 @@ class App:
         from actorq.client.dead_letters import DeadLetters  # noqa: PLC0415  2 ms, and only for whoever looks at them
 
         def let_go(task_id: str) -> None:
-            (self._session or self._open()).let_go(task_id)
+            for session in (self._session or self._open(), *self._carried):
+                session.let_go(task_id)
 
         return DeadLetters(self.ask, let_go)
 
@@ -355,7 +363,7 @@ class App:
             ConfigError: something was sent or asked already.
         """
         with self._lock:
-            if self._session is not None:
+            if self._session is not None or [*self._carried]:
                 raise ConfigError(f"expected the home to be chosen before anything is sent, got {home.path} after that")
             self._home = home
 
@@ -363,6 +371,7 @@ class App:
         """Go by other settings from now on; those of the outbox from the next one on, those of plugins not at all."""
         routes, defaults = Routes(conf.task_routes), TaskDefaults(conf)
         self.conf, self.routes, self.task_defaults = conf, routes, defaults
+        self._has_bounds = conf.has_bounds
         for task in self.tasks.values():
             task.apply_settings()
 
@@ -386,6 +395,7 @@ class App:
             session, self._session = self._session, None
         if session is not None:
             session.close(timeout, self._open)
+        self._carried.close(timeout)
 
     def __enter__(self) -> Self:
         return self
@@ -399,8 +409,20 @@ class App:
     def _open(self) -> Session:
         with self._lock:
             if self._session is None:
-                self._session = Session(self._home, self.conf, self._guess_command())
+                self._session = self._make_session()
             return self._session
+
+    def _make_session(self, carries: str = "") -> Session:
+        return Session(self._home, self.conf, self._guess_command(), carries)
+
+    def _find_session(self, queue: str) -> Session:
+        """Return the session for a task of this queue, where some have bounds.
+
+        Raises:
+            QueueFull: it is full, and nothing is to be sent then.
+        """
+        rule = self.conf.rule_of(queue)
+        return (self._session or self._open()) if rule.max is None else self._carried.admit(queue, rule)
 
     def _guess_command(self) -> str:
         """Return the command line that starts a node for this home."""
@@ -417,6 +439,7 @@ class App:
         self._lock = threading.Lock()
         if session is not None:
             session.abandon(self._open)
+        self._carried.abandon()
 
 
 _apps: Final[weakref.WeakSet[App]] = weakref.WeakSet()

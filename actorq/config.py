@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, cast
 
 from actorq.errors import ConfigError, SettingError
+from actorq.queue_rules import ON_FULL, QueueRule, read_rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -49,6 +50,10 @@ class Settings:
     outbox_max_tasks: int = 1_000_000
     outbox_max_bytes: int = 256 << 20
     queue_max_tasks: int = 20_000_000  # unfinished tasks in the store, all queues together
+    task_queues: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)  # see `QueueRule`
+    queue_max: int | None = None  # tasks that may wait in a queue of which `task_queues` doesn't say it
+    queue_on_full: Literal["keep", "raise", "wait"] = "keep"  # what a send does then
+    queue_wait_s: float = 30.0  # how long it waits
     task_inherit_parent_priority: bool = False  # a task sent by a task has its priority, where nothing else says one
     task_routes: Any = None  # by `actorq.tasks.routing.Routes`, which checks it; to a node its repr
     task_time_limit: float | None = None  # seconds, for tasks that say nothing; then their process is killed
@@ -99,6 +104,16 @@ class Settings:
         """Return `(soft_s, hard_s)` for tasks that say nothing; None: neither is set."""
         limits = self.task_soft_time_limit, self.task_time_limit
         return None if limits == (None, None) else limits
+
+    @property
+    def has_bounds(self) -> bool:
+        """Whether any queue has a bound of its own."""
+        return self.queue_max is not None or any(rule.get("max") for rule in self.task_queues.values())
+
+    def rule_of(self, queue: str) -> QueueRule:
+        """Return what holds for a queue."""
+        defaults = {"max": self.queue_max, "on_full": self.queue_on_full, "wait_s": self.queue_wait_s}
+        return QueueRule(**{**defaults, **self.task_queues.get(queue, {})})
 
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as plain data, without their origins."""
@@ -240,6 +255,10 @@ _CHECKS: Final[dict[str, Callable[[Any], Any]]] = {
     "outbox_max_tasks": _number(1, whole=True),
     "outbox_max_bytes": _number(4096, whole=True),
     "queue_max_tasks": _number(1, whole=True),
+    "task_queues": read_rules,
+    "queue_max": _or_none(_number(1, whole=True)),
+    "queue_on_full": _one_of(ON_FULL),
+    "queue_wait_s": _number(0, whole=False),
     "task_inherit_parent_priority": _flag,
     "max_tasks_per_child": _or_none(_number(1, whole=True)),
     "max_memory_per_child": _or_none(_size),

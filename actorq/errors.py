@@ -124,11 +124,12 @@ class BrokerUnavailable(ActorqError):
 
 
 class QueueFull(ActorqError):
-    """`queue` holds `limit` of `unit` and takes no more until some were taken away."""
+    """`queue` holds `limit` of `unit` and takes no more until some were taken away; `named` is what the text calls it."""
 
-    def __init__(self, queue: str, limit: int, unit: str = "tasks", hint: str = "") -> None:
+    def __init__(self, queue: str, limit: int, unit: str = "tasks", hint: str = "", *, named: str = "") -> None:
         self.queue, self.limit, self.unit = queue, limit, unit
-        super().__init__(f"{queue} is full: it holds its limit of {limit} {unit}{'; ' + hint if hint else ''}")
+        text = f"{named or queue} is full: it holds its limit of {limit} {unit}{'; ' + hint if hint else ''}"
+        super().__init__(text)
 
 
 class StoreError(ActorqError):

@@ -43,5 +43,8 @@ def make_refusal(refused: wire.Refused, home: Home) -> Exception:
         return StoreFull(str(home.path))
     if refused.error == "QueueFull":
         limit = int(refused.detail) if refused.detail.isdecimal() else 0
-        return QueueFull(f"the store in {home.path}", limit, hint="the task stays in the outbox and is sent again")
+        hint = "the task stays in the outbox and is sent again"
+        if refused.queue:
+            return QueueFull(refused.queue, limit, hint=hint, named=f"queue {refused.queue!r}")
+        return QueueFull(f"the store in {home.path}", limit, hint=hint)
     return BrokerUnavailable(str(home.path), 0.0, f"it refused: {refused.error}: {refused.detail}")

@@ -13,6 +13,7 @@ then looks once more, and only then sleeps.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -23,7 +24,7 @@ from actorq.client.lookup import ask_about
 from actorq.client.pace import Pace
 from actorq.client.questions import Confirmations, Questions
 from actorq.client.repeats import Repeats
-from actorq.errors import ActorqError, BrokerUnavailable
+from actorq.errors import ActorqError, BrokerUnavailable, QueueFull
 from actorq.log import get_logger
 from actorq.messages.ids import NUMBER_MASK
 from actorq.messages.wire import (
@@ -57,6 +58,7 @@ log = get_logger(__name__)
 FRAME_TASKS: Final = 4_096  # keeps the broker's turn for one frame short
 FRAME_BYTES: Final = 1 << 20
 WINDOW_TASKS: Final = 65_536  # in flight, unconfirmed
+CARRIED_TASKS: Final = 1_024  # the same of a bounded queue: what was refused is shipped again and again
 WINDOW_BYTES: Final = 32 << 20
 WELCOME_S: Final = (0.5, 5.0)  # a new hub may miss the first HELLO; one that is busy needs more time each try
 STALL_S: Final = 5.0  # without a confirmation: warn; without a result: ask again
@@ -86,6 +88,7 @@ class Link:
         self._connection: Connection | None = None
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
         self._hello_outbox = 0
+        self._window = CARRIED_TASKS if outbox.carries else WINDOW_TASKS
         self._next_try_at = 0.0
         self._backoff_s, self._welcome_s = SEEK_S[0], WELCOME_S[0]
         self._heard_at = self._progress_at = 0.0
@@ -149,6 +152,20 @@ class Link:
         self.hurry()
         if not self.confirmations.wait(number, timeout_s, lambda: self.outbox.confirmed >= number):
             raise self.unavailable(timeout_s)
+
+    def wait_admitted(self, timeout_s: float) -> None:
+        """Wait until the broker takes again what it refused.
+
+        Raises:
+            QueueFull, StoreFull, BrokerUnavailable: it doesn't within `timeout_s`.
+        """
+        until = time.monotonic() + timeout_s
+        while (refusal := self.refusal) is not None:
+            left_s = until - time.monotonic()
+            if left_s <= 0:
+                raise refusal[1]
+            with contextlib.suppress(QueueFull):
+                self.confirmations.wait(refusal[0], left_s, lambda: self.refusal is None)
 
     def unavailable(self, waited_s: float, *, went_away: bool = False) -> BrokerUnavailable:
         """Return the error that says whom we tried; `went_away`: somebody was there, and then wasn't."""
@@ -258,7 +275,8 @@ class Link:
         self._connection = connection.Connection(self._context, found.endpoint, self._wake_fd)
         # Who only asks doesn't need its outbox registered.
         self._hello_outbox = self.outbox.outbox_id if self.outbox.last else 0
-        self._connection.send(HELLO + encode(Hello(PROTOCOL, "client", os.getpid(), self._hello_outbox)))
+        hello = Hello(PROTOCOL, "client", os.getpid(), self._hello_outbox, carries=self.outbox.carries)
+        self._connection.send(HELLO + encode(hello))
         self._heard_at = now
         self.outbox.disarm()
 
@@ -324,7 +342,7 @@ class Link:
         # Only what is here now: a caller that goes on sending would otherwise get a frame for each few tasks.
         left = unsent
         while left > 0 and self._has_room():
-            records = outbox.take(min(left, FRAME_TASKS), FRAME_BYTES)
+            records = outbox.take(min(left, FRAME_TASKS, self._window), FRAME_BYTES)
             left -= len(records)
             connection.send(pack_put(records))
         self.pace.note_shipped(now, unsent)
@@ -332,7 +350,7 @@ class Link:
 
     def _has_room(self) -> bool:
         outbox = self.outbox
-        return outbox.sent - outbox.confirmed < WINDOW_TASKS and outbox.inflight_bytes < WINDOW_BYTES
+        return outbox.sent - outbox.confirmed < self._window and outbox.inflight_bytes < WINDOW_BYTES
 
     def _plan_wait(self, now: float) -> float:
         """Arm the outbox and return how long to sleep. Called after we said that we sleep."""
@@ -401,7 +419,11 @@ class Link:
     def _on_confirm(self, number: int) -> None:
         self.pace.may_ship = True
         if self.outbox.confirm(number):
-            self.refusal, self._refused_until, self._has_warned, self._gap_at = None, 0.0, False, 0
+            if (
+                self.refusal is None or self.outbox.confirmed >= self.refusal[0]
+            ):  # else these were taken before the rest wasn't
+                self.refusal, self._refused_until = None, 0.0
+            self._has_warned, self._gap_at = False, 0
             self._progress_at = time.monotonic() if self.outbox.unconfirmed else 0.0
             self.confirmations.confirm(self.outbox.confirmed)
 

@@ -51,8 +51,10 @@ class Outbox:
         max_tasks: int = MAX_TASKS,
         max_bytes: int = MAX_BYTES,
         segment_bytes: int = SEGMENT_BYTES,
+        carries: str = "",
     ) -> None:
         self.home, self.outbox_id = home, new_outbox_id()
+        self.carries = carries  # tasks of this queue only
         self.last = 0  # the highest number given out
         self.sent = 0  # the highest number that was shipped to the present broker
         self.confirmed = 0  # the highest number that is committed
@@ -159,6 +161,9 @@ class Outbox:
         )
 
     def _full(self) -> QueueFull:
+        if self.carries:
+            where = f"the outbox for queue {self.carries!r} in {self.home.path}"
+            return QueueFull(self.carries, self._max_tasks, hint="the queue is, too, or " + _HINT, named=where)
         if self.last + 1 - self.confirmed > self._max_tasks:
             return QueueFull(f"the outbox in {self.home.path}", self._max_tasks, hint=_HINT)
         return QueueFull(f"the outbox in {self.home.path}", self._max_bytes, "bytes", hint=_HINT)

@@ -13,7 +13,7 @@ from actorq.client.callbacks import Callbacks
 from actorq.client.inbox import Inbox, Waiter
 from actorq.client.link import Link
 from actorq.client.outbox import Outbox, holds
-from actorq.errors import ActorqError, BrokerUnavailable, ResultTimeout, ResultUnknown
+from actorq.errors import ActorqError, BrokerUnavailable, QueueFull, ResultTimeout, ResultUnknown
 from actorq.messages.ids import format_task_id, parse_task_id
 from actorq.messages.states import NUMBERS, PENDING, UNKNOWN
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from actorq.client.inbox import Arrivals
     from actorq.config import Settings
     from actorq.messages.task import ResultRecord
+    from actorq.queue_rules import QueueRule
     from actorq.transport.paths import Home
 
 __all__ = ["Session"]
@@ -37,9 +38,10 @@ _UNKNOWN: Final = NUMBERS[UNKNOWN]
 class Session:
     """Safe to use from any thread."""
 
-    def __init__(self, home: Home, conf: Settings, command: str) -> None:
+    def __init__(self, home: Home, conf: Settings, command: str, carries: str = "") -> None:
         self.home = home
-        self.outbox = Outbox(home, wake=self._wake, max_tasks=conf.outbox_max_tasks, max_bytes=conf.outbox_max_bytes)
+        bounds = {"max_tasks": conf.outbox_max_tasks, "max_bytes": conf.outbox_max_bytes}
+        self.outbox = Outbox(home, wake=self._wake, carries=carries, **bounds)
         self.inbox = Inbox(self._hurry, lambda: self.outbox.last)
         self.link = Link(home, self.outbox, self.inbox, command)
         self.callbacks = Callbacks()
@@ -179,6 +181,22 @@ class Session:
         except ActorqError as error:
             return f"it was confirmed, and the node says nothing more about it: {error}"
         return describe((answer or {}).get(self.find_id(key)) or {})
+
+    # -- a queue at its bound ------------------------------------------------------------------------------------------
+
+    def admit(self, rule: QueueRule) -> None:
+        """Let a send go on, wait or raise, where the broker has refused what was sent before.
+
+        Raises:
+            QueueFull: there is no room, and the rule says to raise, or to wait no longer. Nothing was sent.
+        """
+        refusal = self.link.refusal
+        if refusal is None or rule.on_full == "keep":
+            return
+        if rule.on_full == "wait":
+            self.link.wait_admitted(rule.wait_s)
+        elif isinstance(refusal[1], QueueFull):
+            raise refusal[1]
 
     # -- the rest -----------------------------------------------------------------------------------------------------
 

@@ -83,6 +83,7 @@ class Hello(msgspec.Struct, array_like=True):
     A client gives its `outbox_id` (0: it only asks); a slot its `name` (that of its line file), its node's `node` and
     which queues it `takes` (None: all); a node its name. A slot may be there to take the place of others (`after`): it gets
     nothing before they are through. It may say after how many tasks it ends (`max_tasks`; 0: never), and gets no more than those.
+    A client says which queue's tasks its outbox `carries`, where it is made for one that has a bound (empty: any).
     """
 
     protocol: int
@@ -94,6 +95,7 @@ class Hello(msgspec.Struct, array_like=True):
     takes: QueueChoice | None = None
     after: tuple[str, ...] = ()
     max_tasks: int = 0
+    carries: str = ""
 
 
 class Welcome(msgspec.Struct, array_like=True):
@@ -125,12 +127,16 @@ class Confirm(msgspec.Struct, array_like=True):
 
 
 class Refused(msgspec.Struct, array_like=True):
-    """Tasks from `number` on were not taken; the sender keeps them and sends again after `retry_in_s`."""
+    """Tasks from `number` on were not taken; the sender keeps them and sends again after `retry_in_s`.
+
+    `queue` is the one that is full; empty: all of them are.
+    """
 
     number: int
     error: str
     detail: str
     retry_in_s: float
+    queue: str = ""
 
 
 class Watch(msgspec.Struct, array_like=True):

@@ -21,6 +21,7 @@ from actorq.errors import ActorqError
 from actorq.log import get_logger
 from actorq.messages import wire
 from actorq.messages.reasons import is_clean
+from actorq.node.admission import Admission
 from actorq.node.balancer import Balancer
 from actorq.node.burials import Burials
 from actorq.node.committer import FULL_RETRY_S, Committer
@@ -120,6 +121,7 @@ class Broker(Actor):
         self.burials = Burials(ledger, slots, self.switchboard, self.home.lines, self.clock)
         self.epoch = opened.epoch
         self.committer = Committer(self, ledger, self.store, self.burials, self._told_safe)
+        self.admission = Admission(ledger, settings)
         self.balancer = Balancer(ledger, slots, self.switchboard, self.timers, self.clock)
         self.inquiries = Inquiries(ledger, slots, self.store, self, self.switchboard)
         self.inquiries.queues = Queues(
@@ -232,6 +234,7 @@ class Broker(Actor):
 
     def _hello_client(self, routing_id: bytes, hello: wire.Hello, found: Registered) -> None:
         desk = self.ledger.open_outbox(found.outbox_id, found.no, found.taken)
+        desk.carries = hello.carries
         earlier = self._clients.get(desk.no)
         if earlier is not None:
             self._forget(earlier)  # a connection that its owner has given up
@@ -303,8 +306,10 @@ class Broker(Actor):
             self._send(peer.routing_id, wire.CONFIRM, wire.Confirm(desk.committed))  # it came again, needlessly
             return
         else:
-            self.ledger.take(desk, put.messages, self.clock.now())
-            return
+            rest = self.admission.take(desk, put.messages, self.clock.now())
+            if rest is None:
+                return
+            refused = rest
         self._send(peer.routing_id, wire.REFUSED, refused)
 
     def on_orphan_tasks(self, message: OrphanTasks) -> None:

@@ -26,6 +26,7 @@ class OutboxDesk:
     taken: int
     committed: int
     finished: int = 0
+    carries: str = ""  # tasks of this queue only
 
 
 @dataclass(slots=True, eq=False)

@@ -273,9 +273,13 @@ class Lanes:
         """Return how many tasks of each lane wait in its window, or are on their way into the store."""
         return {name: len(lane.window) + lane.spilling for name, lane in self._lanes.items()}
 
+    def length(self, queue: str) -> int:
+        """Return how many tasks of a queue are ready, in memory and in the store."""
+        known = self._queues.get(queue)
+        if known is None:
+            return 0
+        return known.unknown + sum(len(lane.window) + lane.stored + lane.spilling for lane in known.lanes)
+
     def lengths(self) -> dict[str, int]:
         """Return the ready tasks of each queue, in memory and in the store."""
-        return {
-            name: queue.unknown + sum(len(lane.window) + lane.stored + lane.spilling for lane in queue.lanes)
-            for name, queue in self._queues.items()
-        }
+        return {name: self.length(name) for name in self._queues}

@@ -283,6 +283,8 @@ def _make_plain(value: Mapping[str, object]) -> dict[str, object]:
     plain = (str, int, float, bool, type(None))
 
     def is_plain(each: object) -> bool:
+        if isinstance(each, dict):
+            return all(isinstance(name, str) and is_plain(inner) for name, inner in each.items())
         return isinstance(each, plain) or (isinstance(each, tuple) and all(isinstance(name, str) for name in each))
 
     return {key: each if is_plain(each) else repr(each) for key, each in value.items()}

@@ -70,5 +70,5 @@ def plan_sends(task: Task[..., Any], check: Callable[..., None] | None) -> SendP
         result_ttl_s=task.result_expires,
     )
     is_plain = not (task.expires is not None or task.app.plugins.hooks.sending or conf.task_always_eager)
-    is_plain = is_plain and not conf.task_inherit_parent_priority
+    is_plain = is_plain and not (conf.task_inherit_parent_priority or conf.has_bounds)
     return SendPlan(message, codec_id, task.expires, check, routing, is_plain=is_plain)
