@@ -66,7 +66,7 @@ def test_whatever_tasks_do_the_good_ones_succeed_and_the_bad_ones_end_as_documen
     bad, good = (10_000, 10_000) if LONG else (330, 1_000)
     rng = random.Random(SEED)
     home = tmp_path / "home"
-    options = ()
+    options = ("--max-memory-per-child", str(SLOT_BYTES))
     node = NodeProcess("tests.chaos.bad_tasks", home, ROOT, SLOTS, options=options, environ={"CHAOS_HOME": str(home)})
     with node, App("bad", home=home) as app:
         sizes = []
