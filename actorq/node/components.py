@@ -235,6 +235,7 @@ def _plan_pool(parts: NodeParts) -> list[ChildSpec]:
             Zygote,
             kwargs={
                 "start": parts.start_zygote,
+                "live": parts.live,
                 "home": parts.home,
                 "node": parts.node,
                 "roster": parts.roster,

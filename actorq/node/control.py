@@ -100,14 +100,15 @@ class Control(Actor):
         commands: Mapping[str, Callable[[NodeCommand], Any]] | None = None,
     ) -> None:
         """Remember who we are; `commands` are those of plugins."""
-        self.broker, self.home, self.node, self.info, self.roster = broker, home, node, info, roster
+        self.broker, self.home, self.node, self.roster = broker, home, node, roster
+        self._first_info, self.live = info, live
         self.settings = settings
         self._started_at = time.time()
         self._numbers = itertools.count(1)
         self._gatherings: dict[int, _Gathering] = {}
         self._root = self.system.ref("node")
         self._steering = Steering(self, self._root, settings.drain_timeout_s + ORDER_MARGIN_S)
-        self._orders = NodeOrders(self, node, live, info.tasks)
+        self._orders = NodeOrders(self, node, live, lambda: self.info.tasks)
         self._plugins = PluginCommands(self, commands or {}, node, settings)
         self._own: dict[str, Callable[[NodeQuestion], Any]] = {
             "ping": lambda _: {"ok": "pong"},
@@ -124,6 +125,11 @@ class Control(Actor):
             "component": self._show_component,
             "order": self._take_order,
         }
+
+    @property
+    def info(self) -> AppInfo:
+        """What is known of the application."""
+        return self.live.info or self._first_info
 
     # -- for the whole home, on the hub --------------------------------------------------------------------------------
 

@@ -3,9 +3,10 @@
 The zygote is started first of all and imports the application while this process imports the rest of actorq. The node itself
 imports it only where the application's own plugins have components or control commands: those live in the node. Signals, as Celery's users know them:
 
-- TERM, HUP, first INT: no new tasks; those that run get `drain_timeout_s`; the rest is handed back.
-- second INT, QUIT: slots are killed; what they ran is delivered again, later or elsewhere.
-- USR1: the stacks of all threads on stderr.
+- TERM, first INT: no new tasks; those that run get `drain_timeout_s`; the rest is handed back.
+- second TERM or INT, QUIT: slots are killed; what they ran is delivered again, later or elsewhere.
+- HUP: slots of newly imported code take the places of the present ones, each after its present task.
+- USR1: the stacks of all threads and slots on stderr, the supervision tree in the log.
 
 Whoever started the node may hold the other end of its *lifeline*, a socket: it reads a line there when the node is up, and
 when it closes its end, or dies, that counts as a TERM.
@@ -13,8 +14,6 @@ when it closes its end, or dies, that counts as a TERM.
 
 from __future__ import annotations
 
-import contextlib
-import faulthandler
 import os
 import select
 import signal
@@ -29,6 +28,9 @@ from actorq.config import Settings, load_settings
 from actorq.errors import ConfigError
 from actorq.log import get_logger
 from actorq.messages.queues import choose_queues
+from actorq.node.reaping import PATIENCE_S, Reaper
+from actorq.node.showing import show_node
+from actorq.node.signals import Signals, Wish, leave_while_starting, read_signal
 from actorq.plugins.entry_points import scan_entry_points
 from actorq.plugins.finding import load_plugins
 from actorq.slot.orders import AppFailed, AppInfo, AppReady
@@ -70,6 +72,7 @@ def run_node(options: NodeOptions, zygote: ZygoteProcess, say: Callable[[str], N
         ActorqError: it can't start; the class says why.
     """
     try:
+        leave_while_starting()
         # Imported while the zygote imports the application: on two processors, half the time to the first task.
         from actorq.node import node  # noqa: PLC0415
 
@@ -82,7 +85,7 @@ def run_node(options: NodeOptions, zygote: ZygoteProcess, say: Callable[[str], N
         plugins = load_node_plugins(zygote.app, info, home, settings, options.plugins)
         running = node.Node(home, settings, info, name, zygote, plugins=plugins)
         home.create()
-        signals = _Signals(options.lifeline)
+        signals = Signals(options.lifeline)
         running.start()
     except BaseException:
         zygote.close()
@@ -136,78 +139,41 @@ def load_node_plugins(
     return load_plugins(app, extra, disabled)
 
 
-class _Signals:
-    """Turns signals into readable bytes, so that the main thread can wait for them and for other things at once."""
-
-    def __init__(self, lifeline_fd: int | None = None) -> None:
-        self._lifeline = None if lifeline_fd is None else _open_lifeline(lifeline_fd)
-        self.readable, self._writable = socket.socketpair()
-        self.readable.setblocking(False)
-        self._writable.setblocking(False)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
-            signal.signal(number, lambda *_: None)
-        faulthandler.register(signal.SIGUSR1)
-        signal.set_wakeup_fd(self._writable.fileno(), warn_on_full_buffer=False)
-
-    def wait(self, timeout_s: float | None) -> list[signal.Signals]:
-        """Return the signals that came within `timeout_s`; `wake` makes it return early. A lost lifeline is a TERM."""
-        lines = [] if self._lifeline is None else [self._lifeline]
-        readable, _, _ = select.select([self.readable, *lines], [], [], timeout_s)
-        found: list[signal.Signals] = []
-        if self._lifeline in readable:
-            self._lifeline = None
-            found.append(signal.SIGTERM)
-        with contextlib.suppress(BlockingIOError):
-            found += [signal.Signals(byte) for byte in self.readable.recv(64) if byte]
-        return found
-
-    def tell_ready(self) -> None:
-        """Tell whoever holds the other end of the lifeline that the node is up."""
-        if self._lifeline is not None:
-            with contextlib.suppress(OSError):  # it is gone: `wait` will see that
-                self._lifeline.send(b"ready\n")
-
-    def wake(self) -> None:
-        """Make `wait` return; from any thread."""
-        try:
-            self._writable.send(b"\0")
-        except BlockingIOError:
-            return
-
-
-def _open_lifeline(fd: int) -> socket.socket:
-    try:
-        lifeline = socket.socket(fileno=fd)
-    except OSError as error:
-        raise ConfigError(
-            f"expected --lifeline to be the descriptor of a socket, got {fd}: {error.strerror}"
-        ) from error
-    lifeline.set_inheritable(False)
-    return lifeline
-
-
-def _serve(running: Node, settings: Settings, signals: _Signals) -> int:
+def _serve(running: Node, settings: Settings, signals: Signals) -> int:
     running.on_end(signals.wake)
-    stops = 0
-    deadline: float | None = None
-    timed_out = False
+    reaper = Reaper(running.roster)
+    deadline: float | None = None  # of the present stage of the stop
+    look_at: float | None = None  # for the dead that nobody waits for
+    timed_out = was_killed = False
     while not running.has_ended:
-        wait_s = None if deadline is None else max(0.0, deadline - time.monotonic())
-        for number in signals.wait(wait_s):
-            stops += 2 if number == signal.SIGQUIT else 1
-            if deadline is None:
-                log.info("node_draining", signal=number.name, grace_s=settings.drain_timeout_s)
-                deadline = time.monotonic() + (settings.drain_timeout_s if stops == 1 else 0.0)
+        now = time.monotonic()
+        soonest = min((at for at in (deadline, look_at) if at is not None), default=None)
+        for number in signals.wait(None if soonest is None else max(0.0, soonest - now)):
+            wish = read_signal(number, is_stopping=deadline is not None, has_terminal=signals.has_terminal())
+            now = time.monotonic()
+            if wish is Wish.REAP:
+                look_at = look_at or now
+            elif wish is Wish.SHOW:
+                show_node(running)
+            elif wish is Wish.RELOAD:
+                running.reload()
+            elif wish is Wish.DRAIN:
+                log.info("node_draining", signal=signal.Signals(number).name, grace_s=settings.drain_timeout_s)
+                deadline = now + settings.drain_timeout_s
                 running.stop()
-        if deadline is not None and (stops > 1 or time.monotonic() >= deadline):
-            timed_out = timed_out or stops == 1
+            elif wish is Wish.KILL and not was_killed:
+                log.warning("node_killing_slots", signal=signal.Signals(number).name)
+                was_killed, deadline = True, now
+                running.stop()
+        now = time.monotonic()
+        if look_at is not None and now >= look_at:
+            look_at = now + PATIENCE_S if reaper.look(now) else None
+        if deadline is not None and now >= deadline:
+            timed_out = timed_out or not was_killed
             running.kill_slots()
-            deadline = time.monotonic() + END_DEADLINE_S
-            stops = 0 if stops > 1 else stops
+            deadline = now + END_DEADLINE_S
     code = running.finish()
-    if code == OK and timed_out:
-        return DRAIN_TIMED_OUT
-    return code
+    return DRAIN_TIMED_OUT if code == OK and timed_out else code
 
 
 def _banner(home: Home, settings: Settings, info: AppInfo, name: str, slots: int, *, is_hub: bool) -> str:

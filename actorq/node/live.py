@@ -14,18 +14,23 @@ from actorq.messages.wire import Steer
 
 if TYPE_CHECKING:
     from actorq.slot.limits import Limits
+    from actorq.slot.orders import AppInfo
 
 __all__ = ["LiveSettings", "add_queue", "cancel_queue"]
 
 
 @dataclass(slots=True)
 class LiveSettings:
-    """`limits` are `dict[task, (soft_s, hard_s)]`, `rates` `dict[task, rate]`; `places` those of the pool."""
+    """`limits` are `dict[task, (soft_s, hard_s)]`, `rates` `dict[task, rate]`; `places` those of the pool.
+
+    `info` is what is known of the application since it was imported anew; None: what was known at the start.
+    """
 
     places: list[int]
     takes: QueueChoice | None = None
     limits: dict[str, Limits] = field(default_factory=dict)
     rates: dict[str, str | float | None] = field(default_factory=dict)
+    info: AppInfo | None = None
     is_steered: bool = False  # whether slots have to be told anything
 
     def steer(self) -> Steer:

@@ -47,6 +47,7 @@ __all__ = [
     "Register",
     "RegisterRefused",
     "Registered",
+    "Reload",
     "ReplaceSlot",
     "Reply",
     "Request",
@@ -319,6 +320,10 @@ class Resize(msgspec.Struct, frozen=True):
     """Ask: have so many slots more, or fewer. Answered with how many there are to be."""
 
     by: int
+
+
+class Reload(msgspec.Struct, frozen=True):
+    """Import the application anew; if that goes well, have every slot replaced."""
 
 
 class ReplaceSlot(msgspec.Struct, frozen=True):

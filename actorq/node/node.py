@@ -15,6 +15,7 @@ from actorq.messages.queues import choose_queues
 from actorq.node.components import ROOT_INTENSITY, ROOT_PERIOD_S, NodeParts, list_commands, plan_node
 from actorq.node.hub_lock import HubLock
 from actorq.node.live import LiveSettings
+from actorq.node.messages import Reload
 from actorq.node.roster import Roster
 from actorq.slot.process import become_subreaper
 from actorq.supervisor import Supervisor
@@ -148,6 +149,10 @@ class Node:
         self._was_asked = True
         if self._root is not None:
             self._root.stop(block=False)
+
+    def reload(self) -> None:
+        """Import the application anew and have slots of it take the places of the present ones. Returns at once."""
+        self.system.ref("zygote").tell(Reload())
 
     def kill_slots(self) -> None:
         """End all slot processes now; nothing they ran is counted against it."""

@@ -41,9 +41,9 @@ LONGEST_QUEUE: Final = 255
 
 
 class NodeOrders:
-    """Belongs to `actor`, in whose context everything here runs; `tasks` are those of the application."""
+    """Belongs to `actor`, in whose context everything here runs; `tasks` returns those of the application."""
 
-    def __init__(self, actor: Actor, node: str, live: LiveSettings, tasks: Collection[str]) -> None:
+    def __init__(self, actor: Actor, node: str, live: LiveSettings, tasks: Callable[[], Collection[str]]) -> None:
         self._actor, self._node, self._live, self._tasks = actor, node, live, tasks
         self._is_hub = False
         self._orders: dict[str, Callable[..., Any]] = {
@@ -103,8 +103,9 @@ class NodeOrders:
         return "stops when what runs has ended"
 
     def _find_task(self, task: Any) -> str:
-        if task not in self._tasks:
-            hint = suggest(task, self._tasks) if isinstance(task, str) else ""
+        tasks = self._tasks()
+        if task not in tasks:
+            hint = suggest(task, tasks) if isinstance(task, str) else ""
             raise ValueError(f"expected a task that is registered here, got {task!r}{hint}")
         return str(task)
 

@@ -13,7 +13,7 @@ from actorq.actors import Actor
 from actorq.errors import Exit
 from actorq.log import get_logger
 from actorq.messages.reasons import Crashed
-from actorq.node.messages import ForkFailed, ForkSlot, LookForStrays, SlotForked
+from actorq.node.messages import ForkFailed, ForkSlot, LookForStrays, Reload, ReplaceSlot, SlotForked
 from actorq.node.roster import SlotProcess
 from actorq.slot import orders
 from actorq.slot.wear import NO_WEAR
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from actorq.messages.queues import QueueChoice
     from actorq.messages.reasons import ExitReason
+    from actorq.node.live import LiveSettings
     from actorq.node.roster import Roster
     from actorq.slot.limits import Limits
     from actorq.slot.wear import Wear
@@ -51,6 +52,7 @@ class Zygote(Actor):
         self,
         *,
         start: Callable[[], ZygoteProcess],
+        live: LiveSettings,
         home: Home,
         node: str,
         roster: Roster,
@@ -61,6 +63,8 @@ class Zygote(Actor):
         """Start the process; slots can be ordered at once, it answers when the application is imported."""
         self.home, self.node, self.roster = home, node, roster
         self.takes, self.limits, self.wear = takes, limits, wear
+        self.live, self._start = live, start
+        self._next: ZygoteProcess | None = None  # of newer code, while it imports
         self._waiting: dict[str, int] = {}
         self._why = "the zygote process ended"
         self._process = start()
@@ -71,6 +75,7 @@ class Zygote(Actor):
         """End the process; take what it has forked already, and give back what it hasn't."""
         if not hasattr(self, "_process"):
             return
+        self._give_up_next()
         if self._process.fileno() >= 0:
             self.sockets.remove(self._process.fileno())
         for reply in self._process.read_replies():
@@ -79,6 +84,65 @@ class Zygote(Actor):
         self._process.close()
         for name in list(self._waiting):
             self._fail(name, "the zygote ended")
+
+    # -- newer code ----------------------------------------------------------------------------------------------------
+
+    def on_reload(self, _: Reload) -> None:
+        """Import the application in another process; the present one serves until that has gone well."""
+        self._give_up_next()  # what was to be newer isn't any more
+        following = self._next = self._start()
+        log.info("code_reloading", pid=following.pid)
+        self.sockets.add_fd(following.fileno(), self._on_next)
+
+    def _on_next(self) -> None:
+        following = self._next
+        if following is None:
+            return
+        fd = following.fileno()
+        for reply in following.read_replies():
+            match reply:
+                case orders.AppReady(app=info, boot_s=boot_s):
+                    self.sockets.remove(fd)
+                    self._change_to(following)
+                    self.live.info = info
+                    log.info("code_reloaded", pid=following.pid, boot_s=round(boot_s, 3), tasks=len(info.tasks))
+                    return
+                case orders.AppFailed(error=error):
+                    self._keep_old_code(following, fd, f"the application can't be imported: {error}")
+                    return
+                case ZygoteLost():
+                    self._keep_old_code(following, fd, "the process that imported the application ended")
+                    return
+                case _:
+                    pass
+
+    def _keep_old_code(self, following: ZygoteProcess, fd: int, why: str) -> None:
+        log.error("code_not_reloaded", why=why)
+        self.sockets.remove(fd)
+        self._next = None
+        following.close()
+
+    def _change_to(self, following: ZygoteProcess) -> None:
+        old, self._process, self._next = self._process, following, None
+        self.sockets.remove(old.fileno())
+        for reply in old.read_replies():
+            if isinstance(reply, SlotStarted):
+                self._enter(reply)
+        old.close()
+        self.sockets.add_fd(following.fileno(), self._on_replies)
+        for name in list(self._waiting):
+            self._fail(name, "there is newer code")
+        for place in {*self.roster.processes, *self.roster.orders}:
+            self.system.ref(f"slot-{place}").tell(ReplaceSlot())
+
+    def _give_up_next(self) -> None:
+        following, self._next = self._next, None
+        if following is not None:
+            if following.fileno() >= 0:
+                self.sockets.remove(following.fileno())
+            following.close()
+
+    # -- orders --------------------------------------------------------------------------------------------------------
 
     def on_fork_slot(self, message: ForkSlot) -> None:
         """Order a slot."""

@@ -91,7 +91,7 @@ def ignore_stop_signals() -> None:
     A handler that does nothing, not SIG_IGN: that would be inherited by programs which tasks start, and no `terminate()`
     would work on them.
     """
-    for number in _STOP_SIGNALS:
+    for number in (*_STOP_SIGNALS, signal.SIGUSR1):  # whoever wants its stacks may come before it can show them
         signal.signal(number, _do_nothing)
 
 

@@ -9,6 +9,7 @@ children of this process, not of the zygote: they live on when it dies, and when
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -181,7 +182,8 @@ class ZygoteProcess:
             self._socket = None
         if self._process is not None and self._process.returncode is None:
             signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
-            os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED)  # microseconds
+            with contextlib.suppress(ChildProcessError):
+                os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED)  # microseconds
             self._process.returncode = -1
         if self.pidfd >= 0:
             os.close(self.pidfd)
