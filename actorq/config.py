@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, cast
 
 from actorq.errors import ConfigError, SettingError
+from actorq.pools import KINDS, read_pools
 from actorq.queue_rules import ON_FULL, QueueRule, read_rules
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ __all__ = ["DURABILITIES", "POOLS", "SERIALIZERS", "Settings", "load_settings", 
 
 DURABILITIES: Final = ("power", "process", "none")
 SERIALIZERS: Final = ("msgpack", "json", "pickle", "cloudpickle")
-POOLS: Final = ("process",)
+POOLS: Final = tuple(KINDS)
 ENVIRONMENT_PREFIX: Final = "ACTORQ_"
 # Celery's names for what has one here already.
 ALIASES: Final = {"task_default_queue": "default_queue", "task_default_priority": "default_priority"}
@@ -42,8 +43,9 @@ class Settings:
     serializer: str = "msgpack"
     max_deliveries: int = 3
     result_expires_s: float = 86_400.0
-    concurrency: int | None = None  # slots of a node; None means one a processor, 0 a hub without slots
-    pool: str = "process"
+    concurrency: int | None = None  # of each pool that doesn't say; None: as usual for its kind, 0: a hub without slots
+    pool: str = "process"  # the kind of a node's only pool
+    pools: tuple[str, ...] = ()  # instead of that: several, each as kind:concurrency@queue,queue
     queues: tuple[str, ...] = ()  # from which a node's slots take tasks; none: from all
     exclude_queues: tuple[str, ...] = ()
     drain_timeout_s: float = 30.0  # how long TERM lets running tasks finish
@@ -78,6 +80,7 @@ class Settings:
     task_throws: Any = None
     task_track_started: bool | None = None
     task_typing: bool | None = None
+    unenforced_limits: Literal["warn", "refuse"] = "warn"  # at a node's start, of tasks whose limits a pool can't keep
     prefetch_s: float = 0.05  # work that is put at a slot's elbow ahead of time
     task_always_eager: bool = False  # sends run here, for tests
     task_eager_propagates: bool = False  # then what a task raises is raised by the send
@@ -247,8 +250,9 @@ _CHECKS: Final[dict[str, Callable[[Any], Any]]] = {
     "serializer": _one_of(SERIALIZERS),
     "max_deliveries": _number(1, whole=True),
     "result_expires_s": _number(0, whole=False),
-    "concurrency": _or_none(_number(0, whole=True, high=1024)),
+    "concurrency": _or_none(_number(0, whole=True, high=10_000)),
     "pool": _one_of(POOLS),
+    "pools": read_pools,
     "queues": _names,
     "exclude_queues": _names,
     "drain_timeout_s": _number(0, whole=False),
@@ -282,6 +286,7 @@ _CHECKS: Final[dict[str, Callable[[Any], Any]]] = {
     "task_throws": _as_given,
     "task_track_started": _or_none(_flag),
     "task_typing": _or_none(_flag),
+    "unenforced_limits": _one_of(("warn", "refuse")),
     "prefetch_s": _number(0, whole=False, high=10),
     "task_always_eager": _flag,
     "task_eager_propagates": _flag,

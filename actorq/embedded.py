@@ -81,6 +81,8 @@ class Node:
             )
         given = {key: value for key, value in options.items() if value is not None}
         flags = [f"{_FLAGS[key]}={given.pop(key)}" for key in _FLAGS if key in given]
+        pools = given.pop("pools", ())
+        flags += [f"--pool={spec}" for spec in (pools.split() if isinstance(pools, str) else pools)]
         flags += [] if name is None else [f"--name={name}"]
         self.home, self._timeout_s = app.home, timeout
         self._stop_s = settings.drain_timeout_s + END_S

@@ -236,11 +236,11 @@ class SoftTimeLimitExceeded(TaskError):
 
 
 class TimeLimitExceeded(TaskError):
-    """The run took longer than its hard limit of `limit_s`: its process was killed, and it isn't run again."""
+    """The run took longer than its hard limit of `limit_s`: it was ended as `end` says, and it isn't run again."""
 
-    def __init__(self, limit_s: float) -> None:
+    def __init__(self, limit_s: float, end: str = "its process was killed") -> None:
         self.limit_s = limit_s
-        super().__init__(f"the task ran longer than its hard limit of {limit_s:g} s; its process was killed")
+        super().__init__(f"the task ran longer than its hard limit of {limit_s:g} s; {end}")
 
 
 class Ignore(TaskError):

@@ -12,6 +12,7 @@ import click
 from actorq.cli.common import Common, common_options, with_errors
 from actorq.config import DURABILITIES, POOLS
 from actorq.errors import ConfigError
+from actorq.pools import read_pools
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,16 +31,31 @@ def _read_names(_context: click.Context, _option: click.Parameter, value: str | 
     return names
 
 
+def _read_pools(_context: click.Context, _option: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    try:
+        return read_pools(value)
+    except ValueError as error:
+        raise click.BadParameter(f"expected {error}, got {' '.join(value)!r}") from None
+
+
 @click.command()
 @functools.partial(common_options, without=("timeout_s",))
 @click.option(
     "-c",
     "--concurrency",
-    type=click.IntRange(0, 1024),
+    type=click.IntRange(0),
     metavar="N",
-    help="Slots, one process each; default: one a processor; 0: take tasks, run none.",
+    help="Tasks at once in each pool that doesn't say; default: one a processor; 0: take tasks, run none.",
 )
-@click.option("-P", "--pool", type=click.Choice(POOLS), help="What a slot is; only processes for now.")
+@click.option(
+    "-P",
+    "--pool",
+    "pools",
+    multiple=True,
+    callback=_read_pools,
+    metavar="KIND[:N][@QUEUES]",
+    help=f"How tasks run: {', '.join(POOLS)}; N at once, of these queues only. Repeat it for several pools.",
+)
 @click.option(
     "-Q",
     "--queues",
@@ -121,7 +137,7 @@ def node(common: Common, /, name: str | None, loglevel: str, lifeline: int | Non
     configure_logs(loglevel, as_json=common.as_json)
     from actorq.node.launch import NodeOptions, run_node
 
-    given: Mapping[str, Any] = {key: value for key, value in settings.items() if value is not None}
+    given: Mapping[str, Any] = {key: value for key, value in settings.items() if value not in (None, ())}
     options = NodeOptions(name, common.home, common.broker, given, common.plugins, lifeline)
     code = run_node(options, zygote, lambda text: click.echo(text, err=True))
     sys.stdout.flush()

@@ -54,10 +54,10 @@ def _print_status(data: dict[str, Any]) -> None:
         click.echo("")
         # What varies in width comes last: a narrow terminal cuts names, never numbers.
         rows = [
-            (each["pid"], each["done"], each["held"], _active(each["active"]), each["node"] or "?", each["slot"])
+            (each["pid"], each["done"], each["held"], _pool(each), _running(each), each["node"] or "?", each["slot"])
             for each in slots
         ]
-        print_table(("pid", "done", "held", "running", "node", "slot"), rows)
+        print_table(("pid", "done", "held", "pool", "running", "node", "slot"), rows)
 
 
 def _print_choices(slots: list[dict[str, Any]], queues: dict[str, int]) -> None:
@@ -73,6 +73,16 @@ def _print_choices(slots: list[dict[str, Any]], queues: dict[str, int]) -> None:
     ]
     if unclaimed:
         click.echo(f"NO SLOT takes tasks of {', '.join(unclaimed)}")
+
+
+def _pool(slot: dict[str, Any]) -> str:
+    """Return the kind of a slot's pool, and how many it runs at once where that isn't one."""
+    places = slot.get("places", 1)
+    return slot.get("pool", "?") if places == 1 else f"{slot['pool']}:{places}"
+
+
+def _running(slot: dict[str, Any]) -> str:
+    return f"{slot['running']} tasks" if slot.get("running", 0) > 1 else _active(slot["active"])
 
 
 def _active(task: dict[str, Any] | None) -> str:

@@ -15,10 +15,11 @@ __all__ = ["QueueChoice", "choose_queues"]
 
 
 class QueueChoice(msgspec.Struct, array_like=True, frozen=True):
-    """`only` these, or all `but` these; one of the two is empty."""
+    """`only` these, or all `but` these; one of the two is empty. `of_pool`: of one pool, whatever its node takes."""
 
     only: tuple[str, ...] = ()
     but: tuple[str, ...] = ()
+    of_pool: bool = False
 
     def takes(self, queue: str) -> bool:
         """Return whether tasks of this queue are taken."""

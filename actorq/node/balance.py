@@ -24,9 +24,10 @@ RECALL_WAIT_S: Final = 0.003
 
 @dataclass(frozen=True, slots=True)
 class SlotLoad:
-    """One slot: how many deliveries it holds, how long it has been at the present one, whether it may get more.
+    """One slot: how many deliveries it holds, for how long it has started nothing though it runs, whether it may get more.
 
-    `is_wanted`: an idle slot takes something of what it holds.
+    It runs `running` of them, in `places` places. `is_wanted`: an idle slot takes something of what it holds. A slot is idle
+    while one of its places is.
     """
 
     name: str
@@ -34,16 +35,21 @@ class SlotLoad:
     running_s: float
     is_open: bool
     is_wanted: bool = True
+    places: int = 1
+    running: int = 1
 
 
 def plan_recalls(loads: Iterable[SlotLoad], patience_s: float = PATIENCE_S) -> list[str]:
     """Return the slots to recall, the most loaded first; none while no open slot is idle."""
     slots = list(loads)
-    idle = sum(1 for slot in slots if slot.is_open and slot.held == 0)
-    if not idle:
-        return []
     stuck = [
-        slot for slot in slots if slot.is_open and slot.is_wanted and slot.held > 1 and slot.running_s >= patience_s
+        slot
+        for slot in slots
+        if slot.is_open and slot.is_wanted and slot.held > slot.running and slot.running_s >= patience_s
     ]
+    names = {slot.name for slot in stuck}
+    # One that is stuck has no idle place, however few it runs: its loop doesn't come by.
+    if not any(slot.is_open and slot.held < slot.places and slot.name not in names for slot in slots):
+        return []
     stuck.sort(key=lambda slot: -slot.held)
     return [slot.name for slot in stuck]

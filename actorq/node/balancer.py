@@ -6,7 +6,6 @@ a long task, too. Used from the broker's loop only.
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from actorq.actors.signals import Invoke
@@ -14,7 +13,7 @@ from actorq.log import get_logger
 from actorq.node.balance import PATIENCE_S, RECALL_WAIT_S, SlotLoad, plan_recalls
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Container, Mapping, Sequence
 
     from actorq.actors.timers import Timer, Timers
     from actorq.clock import Clock
@@ -51,9 +50,9 @@ class Balancer:
         idle = busy = lists = False
         for peer in self._slots.values():
             held = len(peer.desk.held)
-            idle = idle or not (held or peer.desk.closed)
+            idle = idle or (held < peer.desk.places and not peer.desk.closed)
             busy = busy or held > 0
-            lists = lists or held > 1
+            lists = lists or held > peer.desk.places
         is_soon = idle and lists
         if self._timer is not None:
             if not is_soon:
@@ -68,12 +67,19 @@ class Balancer:
         """Take what slots finished before a long task and haven't sent; recall what waits there if somebody is idle."""
         self._timer = None
         loads = []
-        idle = [peer.desk.takes for peer in self._slots.values() if not peer.desk.closed and not peer.desk.held]
+        idle = [
+            peer.desk.takes
+            for peer in self._slots.values()
+            if not peer.desk.closed and len(peer.desk.held) < peer.desk.places
+        ]
         for name, peer in self._slots.items():
-            running_s = peer.line.running_s()
-            if peer.desk.held and running_s >= PATIENCE_S:
-                self._ledger.settle_early(peer.desk, peer.line.unsettled_reports(), self._clock.now())
-            loads.append(SlotLoad(name, len(peer.desk.held), running_s, not peer.desk.closed, _is_wanted(peer, idle)))
+            desk, runs = peer.desk, peer.line.executions()
+            running_s = peer.line.running_s() if runs else 0.0
+            if desk.held and running_s >= PATIENCE_S:
+                self._ledger.settle_early(desk, peer.line.unsettled_reports(), self._clock.now())
+            is_wanted = _is_wanted(peer, idle, {run.key for run in runs})
+            load = SlotLoad(name, len(desk.held), running_s, not desk.closed, is_wanted, desk.places, len(runs))
+            loads.append(load)
         # Where something waits that an idle slot takes, that is handed out first.
         if idle and not any(map(self._ledger.lanes.count_waiting, idle)):
             for name in plan_recalls(loads):
@@ -130,28 +136,24 @@ class Balancer:
     def _take_back(self, peer: SlotPeer) -> bool:
         """Take all that a fenced slot doesn't run; False: a report too big for its line is on its way, wait for it."""
         desk, line = peer.desk, peer.line
-        running = line.executing()
+        running = {each.key for each in line.executions()}
         self._ledger.settle_early(desk, line.unsettled_reports(), self._clock.now())
         if line.has_unprotected_reports(desk.reported):
             return False
-        self._ledger.hand_back(desk, keep={running[0]} if running else ())
+        self._ledger.hand_back(desk, keep=running)
         return True
 
 
 def _holds(peer: SlotPeer, queue: str) -> bool:
     """Return whether a slot holds a task of this queue that it doesn't run."""
-    running = peer.line.executing()
-    return any(
-        delivery.message.queue == queue and (running is None or running[0] != key)
-        for key, delivery in peer.desk.held.items()
-    )
+    running = {each.key for each in peer.line.executions()}
+    return any(delivery.message.queue == queue and key not in running for key, delivery in peer.desk.held.items())
 
 
-def _is_wanted(peer: SlotPeer, idle: Sequence[QueueChoice | None]) -> bool:
+def _is_wanted(peer: SlotPeer, idle: Sequence[QueueChoice | None], running: Container[int]) -> bool:
     """Return whether one of the idle takes something of what this slot holds and doesn't run."""
     if None in idle or not idle:
         return True
     choices = [takes for takes in idle if takes is not None]
-    waiting = islice(peer.desk.held.values(), 1, None)  # its first may be running
-    queues = {delivery.message.queue for delivery in waiting}
+    queues = {delivery.message.queue for key, delivery in peer.desk.held.items() if key not in running}
     return any(takes.takes(queue) for queue in queues for takes in choices)

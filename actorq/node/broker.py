@@ -177,7 +177,7 @@ class Broker(Actor):
         if not found.alive:
             self.burials.add(view)
             return
-        desk = self.ledger.slots[view.name] = SlotDesk(view.name, view.node, view.pid)
+        desk = self.ledger.slots[view.name] = SlotDesk(view.name, view.node, view.pid, places=view.places)
         self._slots[desk.name] = SlotPeer(routing_id=b"", pid=view.pid, desk=desk, line=view)
 
     def terminate(self, reason: ExitReason) -> None:
@@ -252,7 +252,7 @@ class Broker(Actor):
                 log.warning("slot_refused", slot=hello.name)
                 self._welcome(routing_id, error=f"expected a line file for slot {hello.name!r}, got none")
                 return
-            desk = self.ledger.slots[hello.name] = SlotDesk(hello.name)
+            desk = self.ledger.slots[hello.name] = SlotDesk(hello.name, places=line.places)
             peer = self._slots[hello.name] = SlotPeer(pid=hello.pid, desk=desk, line=line)
         peer.pid, peer.desk.node, peer.desk.pid, peer.desk.takes = hello.pid, hello.node, hello.pid, hello.takes
         peer.desk.after, peer.desk.max_tasks = hello.after, hello.max_tasks

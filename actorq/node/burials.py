@@ -51,10 +51,11 @@ class Burials:
         reports, running = judge(peer.line, cause, traceback, desk.held)
         ledger.keep_adopted(desk, reports)
         ledger.settle_early(desk, reports, now)
-        if running is not None and running[0] in desk.held and not desk.retiring:
-            task = desk.held[running[0]].message.task
-            dead = ledger.fail_delivery(desk, running[0], cause, traceback, now)
-            log.warning("slot_died", slot=name, node=desk.node, cause=cause, task=task, dead_letter=dead)
+        for key, _ in running if not desk.retiring else ():
+            if key in desk.held:
+                task = desk.held[key].message.task
+                dead = ledger.fail_delivery(desk, key, cause, traceback, now)
+                log.warning("slot_died", slot=name, node=desk.node, cause=cause, task=task, dead_letter=dead)
         ledger.lose_adopted(desk)
         back = ledger.hand_back(desk)
         del ledger.slots[name]
@@ -67,7 +68,7 @@ class Burials:
         view = LineView.attach(self._lines / f"{name}.line")
         if view is None:
             return
-        if view.is_alive() or view.remains() != ([], None):
+        if view.is_alive() or view.remains() != ([], []):
             view.close()
         else:
             self._kept.append(view)

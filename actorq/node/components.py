@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from actorq.actors import IGNORE
 from actorq.errors import PluginError
-from actorq.messages.queues import choose_queues
 from actorq.node import protocols
 from actorq.node.broker import Broker
 from actorq.node.control import HUB_COMMANDS, NODE_COMMANDS, Control
@@ -53,6 +52,7 @@ if TYPE_CHECKING:
     from actorq.node.hub_lock import HubLock
     from actorq.node.live import LiveSettings
     from actorq.node.roster import Roster
+    from actorq.node.seats import Seats
     from actorq.plugins import NodeCommand, Plugin
     from actorq.slot.orders import AppInfo
     from actorq.slot.zygote_process import ZygoteProcess
@@ -93,7 +93,7 @@ class NodeParts:
     roster: Roster
     info: AppInfo
     node: str
-    slots: int
+    seats: Seats
     start_zygote: Callable[[], ZygoteProcess]
     live: LiveSettings
     plugins: Sequence[Plugin] = ()
@@ -139,7 +139,7 @@ def list_components(
 
         settings = load_settings() if settings is None else settings
         nothing: Any = None
-        parts = NodeParts(nothing, settings, nothing, nothing, nothing, "", 0, nothing, nothing)
+        parts = NodeParts(nothing, settings, nothing, nothing, nothing, "", nothing, nothing, nothing)
     found = _list_built_in(parts)
     for plugin, component in collect_components(plugins, parts.settings):
         found.append(_adopt(plugin, component, parts))
@@ -239,7 +239,7 @@ def _plan_pool(parts: NodeParts) -> list[ChildSpec]:
                 "home": parts.home,
                 "node": parts.node,
                 "roster": parts.roster,
-                "takes": choose_queues(parts.settings.queues, parts.settings.exclude_queues),
+                "seats": parts.seats,
                 "limits": parts.settings.task_limits,
                 "wear": Wear(parts.settings.max_tasks_per_child or 0, parts.settings.max_memory_per_child or 0),
             },
@@ -259,6 +259,7 @@ def _plan_pool(parts: NodeParts) -> list[ChildSpec]:
             Sizer,
             kwargs={
                 "live": parts.live,
+                "seats": parts.seats,
                 "drain_timeout_s": parts.settings.drain_timeout_s,
                 "roster": parts.roster,
                 "home": parts.home,

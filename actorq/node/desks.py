@@ -31,7 +31,7 @@ class OutboxDesk:
 
 @dataclass(slots=True, eq=False)
 class SlotDesk:
-    """What the hub knows of one slot. `held` is in the order in which the slot runs: its first may be running."""
+    """What the hub knows of one slot. `held` is in the order in which the slot starts: the first `places` may be running."""
 
     name: str
     node: str = ""
@@ -48,3 +48,7 @@ class SlotDesk:
     after: tuple[str, ...] = ()  # slots whose place it takes; closed until they are through
     doomed: bool = False  # its node is asked to end it for what it runs; closed until that is over
     max_tasks: int = 0  # after which it ends; 0: never
+    places: int = 1  # how many it runs at once
+
+    def __post_init__(self) -> None:
+        self.credit = max(self.credit, self.places)

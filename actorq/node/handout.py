@@ -1,11 +1,9 @@
 """Who gets the tasks that wait: every slot that has room, the emptiest first, each its share of what it takes.
 
-<<<<<<< HEAD
 A slot that has been at one task for a while gets none: they would wait for its end, or for the balancer to take them back.
-Among equally empty ones those that take only some queues go first, so that the others leave them theirs.
-=======
 Among equally empty ones those that take only some queues go first, so that the others leave them theirs. A slot that is to
-take the place of another gets nothing before that one is through, and one with a share of work no more than that.
+take the place of another gets nothing before that one is through, and one with a share of work no more than that. What a
+slot of many places gets is in proportion to them.
 """
 
 from __future__ import annotations
@@ -14,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from actorq.messages import wire
 from actorq.node.balance import PATIENCE_S
-from actorq.node.credit import fair_share
+from actorq.node.credit import fair_share, is_hungry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,11 +29,13 @@ def hand_out(
     """Lease what waits to slots and send it to them."""
     hungry = [peer for peer in slots.values() if _is_hungry(peer, slots)]
     # The emptiest first: an idle slot must not go without because a busy one was asked before it.
-    hungry.sort(key=lambda peer: 2 * len(peer.desk.held) + (peer.desk.takes is None))
-    for place, peer in enumerate(hungry):
+    hungry.sort(key=lambda peer: 2 * len(peer.desk.held) / peer.desk.places + (peer.desk.takes is None))
+    places = sum(peer.desk.places for peer in hungry)
+    for peer in hungry:
         desk = peer.desk
         waiting = ledger.waiting if desk.takes is None else ledger.lanes.count_waiting(desk.takes)
-        limit = min(desk.credit - len(desk.held), fair_share(waiting, len(hungry) - place))
+        limit = min(desk.credit - len(desk.held), fair_share(waiting, places, desk.places))
+        places -= desk.places
         if desk.max_tasks:
             limit = min(limit, _count_left(peer))
         if limit <= 0:
@@ -50,9 +50,10 @@ def _is_hungry(peer: SlotPeer, slots: Mapping[str, SlotPeer]) -> bool:
     desk = peer.desk
     if desk.closed and not (desk.after and _takes_over(peer, slots)):
         return False
-    if not peer.routing_id or len(desk.held) > desk.credit // 2:
+    held = len(desk.held)
+    if not peer.routing_id or not is_hungry(held, desk.credit, desk.places):
         return False
-    return not desk.held or peer.line.running_s() < PATIENCE_S
+    return held < desk.places or peer.line.running_s() < PATIENCE_S
 
 
 def _count_left(peer: SlotPeer) -> int:

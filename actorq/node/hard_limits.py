@@ -105,12 +105,14 @@ class HardLimit:
 
     def _look(self, view: LineView) -> None:
         now_ns = int(self._actor.clock.monotonic() * 1e9)
+        deadline_ns = view.deadline_ns
         overdue = view.find_overdue(now_ns)
-        if overdue is not None:
-            view.condemn(overdue)
+        if overdue:
+            view.condemn(*overdue)
             self._kill()
-            late_s = (now_ns - view.started_at_ns - overdue.limit_ns) / 1e9
-            log.warning("hard_limit_enforced", slot=view.name, limit_s=overdue.limit_ns / 1e9, late_s=round(late_s, 4))
+            late_s = round((now_ns - deadline_ns) / 1e9, 4)
+            limit_s = overdue[0].limit_ns / 1e9
+            log.warning("hard_limit_enforced", slot=view.name, limit_s=limit_s, late_s=late_s, tasks=len(overdue))
             return
         if self._fd < 0:
             self._look_later(DEAF_LOOK_S)

@@ -55,6 +55,8 @@ class Helm:
                 self._tell(slot, steer)
 
     def _tell(self, slot: SlotPeer, steer: wire.Steer) -> None:
+        if slot.desk.takes is not None and slot.desk.takes.of_pool:
+            steer = wire.Steer(slot.desk.takes, steer.limits)
         slot.desk.takes = steer.takes
         if slot.routing_id:
             self._switchboard.send(slot.routing_id, wire.STEER, steer)

@@ -29,6 +29,7 @@ from actorq.errors import ConfigError
 from actorq.log import get_logger
 from actorq.messages.queues import choose_queues
 from actorq.node.reaping import PATIENCE_S, Reaper
+from actorq.node.seats import check_limits, find_pools
 from actorq.node.showing import show_node
 from actorq.node.signals import Signals, Wish, leave_while_starting, read_signal
 from actorq.plugins.entry_points import scan_entry_points
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
     from actorq.node.node import Node
     from actorq.plugins import Plugin
+    from actorq.pools import PoolPlan
 
 __all__ = ["NodeOptions", "load_node_plugins", "run_node", "wait_for_app"]
 
@@ -83,6 +85,7 @@ def run_node(options: NodeOptions, zygote: ZygoteProcess, say: Callable[[str], N
         home = find_home(info.name, broker=options.broker, home=chosen)
         name = options.name or f"node{os.getpid()}@{socket.gethostname()}"
         plugins = load_node_plugins(zygote.app, info, home, settings, options.plugins)
+        check_limits(info, settings)
         running = node.Node(home, settings, info, name, zygote, plugins=plugins)
         home.create()
         signals = Signals(options.lifeline)
@@ -90,7 +93,7 @@ def run_node(options: NodeOptions, zygote: ZygoteProcess, say: Callable[[str], N
     except BaseException:
         zygote.close()
         raise
-    say(_banner(running.home, settings, info, name, running.slots, is_hub=running.lock.held))
+    say(_banner(running.home, settings, info, name, is_hub=running.lock.held))
     signals.tell_ready()
     return _serve(running, settings, signals)
 
@@ -176,7 +179,7 @@ def _serve(running: Node, settings: Settings, signals: Signals) -> int:
     return DRAIN_TIMED_OUT if code == OK and timed_out else code
 
 
-def _banner(home: Home, settings: Settings, info: AppInfo, name: str, slots: int, *, is_hub: bool) -> str:
+def _banner(home: Home, settings: Settings, info: AppInfo, name: str, *, is_hub: bool) -> str:
     choice = choose_queues(settings.queues, settings.exclude_queues)
     role = "hub of this home: it owns the store" if is_hub else "worker: another node of this home is its hub"
     rows = {
@@ -186,11 +189,22 @@ def _banner(home: Home, settings: Settings, info: AppInfo, name: str, slots: int
         "home": home.path,
         **({"store": f"{home.store} (durability {settings.durability})"} if is_hub else {}),
         "sockets": home.runtime,
-        "slots": f"{slots} {'process' if slots == 1 else 'processes'}",
+        "slots": _say_pools(settings),
         **({"queues": choice} if choice else {}),
     }
     lines = "\n".join(f"  {key:<8} {value}" for key, value in rows.items())
     return f"actorq node\n{lines}\n  stop     Ctrl-C: running tasks may finish; twice: now"
+
+
+def _say_pools(settings: Settings) -> str:
+    """Return a line on the pools: `4 processes`, `thread pool of 8 in 1 process (queues io)`."""
+    return "; ".join(map(_say_pool, find_pools(settings)))
+
+
+def _say_pool(pool: PoolPlan) -> str:
+    processes = f"{pool.slots} {'process' if pool.slots == 1 else 'processes'}"
+    kind = processes if pool.kind == "process" else f"{pool.kind} pool of {pool.concurrency} in {processes}"
+    return f"{kind} (queues {', '.join(pool.queues)})" if pool.queues else kind
 
 
 if sys.platform != "linux":  # pidfds, eventfds and subreapers

@@ -208,7 +208,7 @@ class Ledger:
         if count:
             slot.done += count
             slot.mean_s = next_mean_s(slot.mean_s, spent / count, count)
-            slot.credit = plan_credit(slot.mean_s, self.prefetch_s)
+            slot.credit = plan_credit(slot.mean_s, self.prefetch_s, slot.places)
         if reports:
             slot.reported = self._batch.reported[slot] = first + len(reports)
         return stale

@@ -17,6 +17,7 @@ from actorq.node.hub_lock import HubLock
 from actorq.node.live import LiveSettings
 from actorq.node.messages import Reload
 from actorq.node.roster import Roster
+from actorq.node.seats import plan_seats
 from actorq.slot.process import become_subreaper
 from actorq.supervisor import Supervisor
 
@@ -67,7 +68,7 @@ class Node:
         self.home, self.settings, self.info, self.name = home, settings, info, name
         self.lock = HubLock(home.lock)
         self.roster = Roster(name)
-        self.slots = settings.concurrency if settings.concurrency is not None else os.cpu_count() or 1
+        self.seats = plan_seats(settings)
         self.system = System(name)
         self._zygote: ZygoteProcess = zygote
         self._has_first_zygote = True
@@ -84,9 +85,9 @@ class Node:
             roster=self.roster,
             info=info,
             node=name,
-            slots=self.slots,
+            seats=self.seats,
             start_zygote=self._next_zygote,
-            live=LiveSettings(list(range(self.slots)), choose_queues(settings.queues, settings.exclude_queues)),
+            live=LiveSettings(list(range(len(self.seats))), choose_queues(settings.queues, settings.exclude_queues)),
             plugins=plugins,
             commands=list_commands(plugins),
         )

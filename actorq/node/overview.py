@@ -50,7 +50,7 @@ def _choose_node(known: Collection[str], name: str) -> str:
 
 def list_active(snapshot: Mapping[str, Any], nodes: Collection[str]) -> dict[str, Any]:
     """Return what runs now, by node."""
-    return _by_node(snapshot, nodes, lambda slot: [slot["active"]] if slot["active"] else [])
+    return _by_node(snapshot, nodes, lambda slot: slot["all_active"])
 
 
 def list_reserved(snapshot: Mapping[str, Any], nodes: Collection[str]) -> dict[str, Any]:

@@ -39,6 +39,8 @@ class SlotPeer(Peer):
     @property
     def waits_for_news(self) -> bool:
         """Whether it has nothing to run, or declares what has ended: it doesn't go on until it knows that safe."""
+        if self.desk.places > 1:  # too many to look at each time
+            return not self.desk.held or self.line.has_unprotected_reports(0)
         running = self.line.executing() if self.desk.held else None
         return not self.desk.held or (running is not None and running[0] not in self.desk.held)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from actorq.messages.ids import NUMBER_BITS, NUMBER_MASK, format_task_id
 from actorq.messages.states import NAMES, PENDING, RECEIVED, RETRY, STARTED
+from actorq.pools import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
     from actorq.node.peers import SlotPeer
 
 __all__ = ["describe_record", "describe_slot", "describe_stored", "describe_task", "task_id_of"]
+
+
+TOLD_TASKS: Final = 100  # of those that a slot runs, and of those that it holds
+POOLS: Final = {kind.number: kind.name for kind in KINDS.values()}
 
 
 def task_id_of(ledger: Ledger, key: int) -> str:
@@ -35,9 +41,9 @@ def describe_task(ledger: Ledger, slots: Mapping[str, SlotPeer], key: int) -> di
     facts = _header(delivery)
     if desk is None:
         return {"state": PENDING, "ahead": _count_ahead(ledger, delivery), **facts}
-    running = slots[desk.name].line.executing() if desk.name in slots else None
-    state = STARTED if running is not None and running[0] == key else RECEIVED
-    since = slots[desk.name].line.running_s() if state == STARTED else None
+    running = slots[desk.name].line.executions() if desk.name in slots else ()
+    since = next((each.running_s() for each in running if each.key == key), None)
+    state = RECEIVED if since is None else STARTED
     return {"state": state, "slot": desk.name, "node": desk.node, "running_s": since, **facts}
 
 
@@ -55,27 +61,29 @@ def describe_record(record: ResultRecord) -> dict[str, Any]:
 
 def describe_slot(ledger: Ledger, peer: SlotPeer) -> dict[str, Any]:
     """Return what a slot does: what it runs, what it holds, how much it has done."""
-    running = peer.line.executing()
-    active = None
-    if running is not None and running[0] in peer.desk.held:
-        active = {
-            "id": task_id_of(ledger, running[0]),
-            "running_s": peer.line.running_s(),
-            **_header(peer.desk.held[running[0]]),
-        }
+    held = peer.desk.held
+    running = {each.key: each.running_s() for each in peer.line.executions() if each.key in held}
+    active = [
+        {"id": task_id_of(ledger, key), "running_s": running_s, **_header(held[key])}
+        for key, running_s in islice(running.items(), TOLD_TASKS)
+    ]
     reserved = [
         {"id": task_id_of(ledger, key), **_header(delivery)}
-        for key, delivery in list(peer.desk.held.items())[:100]
-        if running is None or key != running[0]
+        for key, delivery in islice(held.items(), TOLD_TASKS)
+        if key not in running
     ]
     return {
         "slot": peer.desk.name,
         "node": peer.desk.node,
         "takes": None if peer.desk.takes is None else msgspec.structs.asdict(peer.desk.takes),
         "pid": peer.pid,
-        "active": active,
+        "pool": POOLS.get(peer.line.pool, "?"),
+        "places": peer.desk.places,
+        "active": active[0] if active else None,
+        "all_active": active,
+        "running": len(running),
         "reserved": reserved,
-        "held": len(peer.desk.held),
+        "held": len(held),
         "done": peer.desk.done,
         "credit": peer.desk.credit,
         "open": not peer.desk.closed,

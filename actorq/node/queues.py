@@ -128,7 +128,7 @@ class Queues:
         stored: list[LaneStats] = yield self._call("lanes")
         ledger = self._ledger
         slots = [peer.desk for peer in self._slots.values()]
-        running = {found[0] for peer in self._slots.values() if (found := peer.line.executing()) is not None}
+        running = {each.key for peer in self._slots.values() for each in peer.line.executions()}
         known = self._known(stored)
         lanes = ledger.lanes
         queues = describe_queues(
@@ -172,7 +172,7 @@ class Queues:
             1
             for peer in self._slots.values()
             for key, delivery in peer.desk.held.items()
-            if delivery.message.queue == queue and (found := peer.line.executing()) is not None and found[0] == key
+            if delivery.message.queue == queue and any(each.key == key for each in peer.line.executions())
         )
         return {"paused": True, "running": running}
 

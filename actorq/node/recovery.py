@@ -5,8 +5,8 @@ outlives its slot, its node and its hub. A new broker therefore asks nobody and 
 
 1. it fences every line: from now on no slot starts a delivery of an earlier epoch;
 2. it waits until that is seen (`RECALL_WAIT_S`);
-3. of a dead slot it takes the finished reports, and the task it was running as a failed delivery;
-4. of a living slot it takes the reports, too, and leaves it the one task that it runs.
+3. of a dead slot it takes the finished reports, and each task it was running as a failed delivery;
+4. of a living slot it takes the reports, too, and leaves it what it runs.
 
 Everything else that was out is free to be dealt again. Source of the idea: a write-ahead log, one for each process.
 """
@@ -76,14 +76,12 @@ def recover(ledger: Ledger, found: Iterable[FoundLine], now: float) -> StoreStep
             ledger.recover_report(report, now)
     yield from write_down(ledger)  # first what ended: whatever is in the store after that hasn't
     for each in found:
-        running = each.remains.executing
-        if running is None:
-            continue
-        task = yield EngineCall("adopt", running)
-        if each.alive:
-            ledger.adopt(ledger.slots[each.view.name], *running, task)
-        elif task is not None:
-            ledger.recover_death(task, running[1], NODE_ENDED, now)
+        for running in each.remains.executing:
+            task = yield EngineCall("adopt", running)
+            if each.alive:
+                ledger.adopt(ledger.slots[each.view.name], *running, task)
+            elif task is not None:
+                ledger.recover_death(task, running[1], NODE_ENDED, now)
     yield from write_down(ledger)
 
 

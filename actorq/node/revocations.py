@@ -275,5 +275,4 @@ def _holds(peer: SlotPeer, wanted: set[int]) -> bool:
 
 def _holds_unstarted(peer: SlotPeer, wanted: set[int]) -> bool:
     found = wanted & peer.desk.held.keys()
-    running = peer.line.executing() if found else None
-    return bool(found - {running[0]} if running else found)
+    return bool(found and found - {each.key for each in peer.line.executions()})

@@ -6,6 +6,7 @@ restarted after it, and asks for them again. Processes that still run are found 
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from actorq.actors import Actor, Refusal
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from actorq.node.live import LiveSettings
     from actorq.node.messages import Resize
     from actorq.node.roster import Roster
+    from actorq.node.seats import Seats
     from actorq.transport.paths import Home
 
 __all__ = ["Sizer", "plan_places"]
@@ -45,6 +47,7 @@ class Sizer(Actor):
         self,
         *,
         live: LiveSettings,
+        seats: Seats,
         drain_timeout_s: float,
         roster: Roster,
         home: Home,
@@ -53,7 +56,7 @@ class Sizer(Actor):
         link: NameRef,
     ) -> None:
         """Have the places filled."""
-        self.live, self.slots, self.roster, self.home = live, slots, roster, home
+        self.live, self.seats, self.slots, self.roster, self.home = live, seats, slots, roster, home
         self._shutdown_s = drain_timeout_s + KILL_MARGIN_S
         self._kwargs = {"roster": roster, "home": home, "zygote": zygote, "link": link}
         self._fill()
@@ -121,7 +124,10 @@ class Sizer(Actor):
 
     def describe(self) -> dict[str, object]:
         """Return what the tree shows."""
-        return {"size": len(self.live.places)}
+        seats = [self.seats.of(place) for place in self.live.places]
+        kinds = Counter(seat.pool if seat.places == 1 else f"{seat.pool}:{seat.places}" for seat in seats)
+        pools = ", ".join(kind if count == 1 else f"{kind} x {count}" for kind, count in kinds.items())
+        return {"size": len(seats), "pools": pools}
 
 
 def plan_places(places: Collection[int], busy: Collection[int], size: int) -> list[int]:

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Final
 
 from actorq.log import get_logger
 from actorq.node.messages import RunSpared, TerminateRun
-from actorq.slot.line import Condemned, LineView
+from actorq.slot.line import LineView
+from actorq.slot.rows import Condemned
 
 if TYPE_CHECKING:
     from actorq.actors import Actor, NameRef
@@ -49,7 +50,7 @@ class Terminations:
     def begin(self, run: TerminateRun, watch: SlotWatch | None) -> None:
         """Send the signal, if that run is still there; `watch` is None where its process isn't."""
         view = None if watch is None else LineView.attach(watch.line)
-        if watch is None or view is None or view.executing() != (run.key, run.token):
+        if watch is None or view is None or not view.executes(run.key, run.token):
             self._hub_link.tell(RunSpared(run.name))
         else:
             view.condemn(Condemned(run.key, run.token, 0, run.signal))
@@ -69,7 +70,7 @@ class Terminations:
         view = None if watch is None else LineView.attach(watch.line)
         if watch is None or view is None:
             return  # it has ended
-        if view.executing() != (run.key, run.token):
+        if not view.executes(run.key, run.token):
             view.acquit()
             self._hub_link.tell(RunSpared(run.name))
         elif self._actor.clock.monotonic() >= message.kill_at:

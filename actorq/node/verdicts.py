@@ -22,7 +22,8 @@ from actorq.codec import encode_failure
 from actorq.errors import SlotLost, TaskRevoked, TimeLimitExceeded
 from actorq.messages.states import FAILURE, NUMBERS, REVOKED
 from actorq.messages.task import Report
-from actorq.slot.line import Condemned, LineView, Remains
+from actorq.slot.line import LineView, Remains
+from actorq.slot.rows import Condemned
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,21 +42,23 @@ NOBODY: Final = Condemned(0, 1, 0)  # a token, so it is a verdict, and a key tha
 def judge(line: LineView, cause: str, traceback: str = "", held: Mapping[int, Delivery] | None = None) -> Remains:
     """Return what a slot left that died of `cause`; a task that must not run again is among the reports, not executing.
 
-    `held` is what it had, as far as that is known.
+    `held` is what it had, as far as that is known. Where it was killed for somebody, what else it was executing is handed back
+    like what it hadn't started, without being counted.
     """
-    remains, condemned = line.remains(), line.condemned()
-    if remains.executing is None:
-        return remains
-    if condemned is not None and remains.executing == condemned[:2]:
-        if condemned.signal:
-            return _end(remains, TaskRevoked(f"terminated by {Signals(condemned.signal).name} while it ran"))
-        limit_s = condemned.limit_ns / 1e9
-        return _end(remains, TimeLimitExceeded(round(limit_s, 6)), runtime_s=limit_s)
-    if line.runs_once(remains.executing[0]):
-        delivery = (held or {}).get(remains.executing[0])
-        task, deliveries = (delivery.message.task, delivery.deliveries) if delivery is not None else ("", 0)
-        return _end(remains, SlotLost(task, cause, deliveries + 1, acked_early=True), traceback)
-    return remains if condemned is None else Remains(remains.reports, None)
+    remains = line.remains()
+    condemned = {each[:2]: each for each in line.condemned()}
+    ends: list[Report] = []
+    executing: list[tuple[int, int]] = []
+    for running in remains.executing:
+        if running in condemned:
+            ends.append(_condemn(condemned[running]))
+        elif line.runs_once(running[0]):
+            delivery = (held or {}).get(running[0])
+            task, deliveries = (delivery.message.task, delivery.deliveries) if delivery is not None else ("", 0)
+            ends.append(_end(running, SlotLost(task, cause, deliveries + 1, acked_early=True), traceback))
+        elif not condemned:
+            executing.append(running)
+    return Remains([*remains.reports, *ends], executing)
 
 
 def pardon(path: Path) -> None:
@@ -63,14 +66,19 @@ def pardon(path: Path) -> None:
     line = LineView.attach(path)
     if line is None:
         return
-    if line.condemned() is None:
+    if not line.condemned():
         line.condemn(NOBODY)
     line.close()
 
 
-def _end(remains: Remains, error: TaskError, traceback: str = "", runtime_s: float = 0.0) -> Remains:
-    assert remains.executing is not None
-    key, token = remains.executing
+def _condemn(condemned: Condemned) -> Report:
+    running = condemned.key, condemned.token
+    if condemned.signal:
+        return _end(running, TaskRevoked(f"terminated by {Signals(condemned.signal).name} while it ran"))
+    limit_s = condemned.limit_ns / 1e9
+    return _end(running, TimeLimitExceeded(round(limit_s, 6)), runtime_s=limit_s)
+
+
+def _end(running: tuple[int, int], error: TaskError, traceback: str = "", runtime_s: float = 0.0) -> Report:
     state = _REVOKED if isinstance(error, TaskRevoked) else _FAILURE
-    report = Report(key, token, state, encode_failure(error, traceback), runtime_s=runtime_s)
-    return Remains([*remains.reports, report], None)
+    return Report(*running, state, encode_failure(error, traceback), runtime_s=runtime_s)

@@ -22,10 +22,10 @@ from actorq.slot.zygote_process import SlotStarted, ZygoteLost
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from actorq.messages.queues import QueueChoice
     from actorq.messages.reasons import ExitReason
     from actorq.node.live import LiveSettings
     from actorq.node.roster import Roster
+    from actorq.node.seats import Seats
     from actorq.slot.limits import Limits
     from actorq.slot.wear import Wear
     from actorq.slot.zygote_process import ZygoteProcess
@@ -45,7 +45,8 @@ class _StraysShow:
 class Zygote(Actor):
     """Passes on orders for slots and their answers; `start` makes a running zygote process.
 
-    `limits` are `(soft_s, hard_s)` for tasks that have none of their own, `wear` is what a slot may do in its life.
+    `seats` says what the slot of each place is, `limits` are `(soft_s, hard_s)` for tasks that have none of
+    their own, `wear` is what a slot may do in its life.
     """
 
     def init(
@@ -56,13 +57,13 @@ class Zygote(Actor):
         home: Home,
         node: str,
         roster: Roster,
-        takes: QueueChoice | None = None,
+        seats: Seats,
         limits: Limits | None = None,
         wear: Wear = NO_WEAR,
     ) -> None:
         """Start the process; slots can be ordered at once, it answers when the application is imported."""
         self.home, self.node, self.roster = home, node, roster
-        self.takes, self.limits, self.wear = takes, limits, wear
+        self.seats, self.limits, self.wear = seats, limits, wear
         self.live, self._start = live, start
         self._next: ZygoteProcess | None = None  # of newer code, while it imports
         self._waiting: dict[str, int] = {}
@@ -148,15 +149,18 @@ class Zygote(Actor):
         """Order a slot."""
         self._waiting[message.name] = message.place
         paths = str(self.home.path), str(self.home.runtime)
+        seat = self.seats.of(message.place)
         options = orders.SlotOptions(
             message.name,
             *paths,
             self.node,
-            self.takes,
+            seat.takes,
             self.limits,
             after=tuple(process.name for process in self.roster.of_place(message.place)),
             max_tasks=self.wear.max_tasks,
             max_rss_bytes=self.wear.max_rss_bytes,
+            pool=seat.pool,
+            places=seat.places,
         )
         self._process.request_slot(options)
 

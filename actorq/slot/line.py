@@ -23,23 +23,24 @@ that of a dead slot, never that of one which is starting.
 
 from __future__ import annotations
 
-import enum
 import fcntl
 import mmap
 import os
 import struct
-import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
 from actorq.messages.task import Report
 from actorq.slot.bell import bell_path
+from actorq.slot.rows import GRANTED, RECALLED, SKIPPED, Rows, Start, Table, table_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["RING_BYTES", "Condemned", "Line", "LineView", "Remains", "Start", "trace_path"]
+    from actorq.slot.rows import Condemned, Execution
+
+__all__ = ["RING_BYTES", "Line", "LineView", "Remains", "trace_path"]
 
 MAGIC: Final = 0x6163746F_00000001  # "acto", then the layout's version
 
@@ -47,9 +48,9 @@ MAGIC: Final = 0x6163746F_00000001  # "acto", then the layout's version
 _MAGIC, _PID, KEY, _TOKEN, _STARTED, FENCE, _HEAD, _TAIL, _FIRST, _NEXT, EXECUTED, RSS, BEAT, DEADLINE, _OUTSIDE = (
     range(15)
 )
-# By the slot's node: when it looks at the deadline next, and whom it kills the process for. Then, by the slot: `slot.wear`, and
-# the key of the last delivery that must not run again once it has begun. By the node again: the signal it ends the process by.
-LOOK, _CONDEMNED_KEY, _CONDEMNED_TOKEN, _CONDEMNED_LIMIT, WEAR, ONCE, _CONDEMNED_SIGNAL = range(15, 22)
+# By the slot's node: when it looks at the deadline next, and whom it kills the process for. Then, by the slot: `slot.wear`, the
+# key of the last delivery that must not run again once it has begun, its places (0: one), the number of its pool's kind.
+LOOK, _CONDEMNED_KEY, _CONDEMNED_TOKEN, _CONDEMNED_LIMIT, WEAR, ONCE, _PLACES, _POOL = range(15, 23)
 
 WORDS_BYTES: Final = 4096  # one page, so that the ring is aligned and there is room for more words
 _NODE_AT: Final = WORDS_BYTES // 2  # in the words' page
@@ -63,33 +64,11 @@ _READ_ATTEMPTS: Final = 100  # a reader and a living slot disagree for nanosecon
 _decoder: Final = msgspec.msgpack.Decoder(Report)
 
 
-class Start(enum.Enum):
-    """What became of a delivery that was about to start."""
-
-    GRANTED = enum.auto()  # run it
-    SKIPPED = enum.auto()  # its token is behind the fence; nobody saw it here: say nothing
-    RECALLED = enum.auto()  # behind the fence, but somebody may have seen it executing: hand it back
-
-
-GRANTED: Final = Start.GRANTED
-SKIPPED: Final = Start.SKIPPED
-RECALLED: Final = Start.RECALLED
-
-
 class Remains(NamedTuple):
-    """What a dead slot left: reports to apply (oldest first), and `(key, token)` of the delivery that died with it."""
+    """What a dead slot left: reports to apply (oldest first), and `(key, token)` of the deliveries that died with it."""
 
     reports: list[Report]
-    executing: tuple[int, int] | None
-
-
-class Condemned(NamedTuple):
-    """The delivery that a slot is killed for, and the hard limit it ran into; or `signal`: somebody wants it terminated so."""
-
-    key: int
-    token: int
-    limit_ns: int
-    signal: int = 0
+    executing: list[tuple[int, int]]
 
 
 def trace_path(line_path: Path) -> Path:
@@ -98,26 +77,31 @@ def trace_path(line_path: Path) -> Path:
 
 
 class Line:
-    """The slot's own side. One thread, one process; a forked child must call `abandon`."""
+    """The slot's own side. One thread, one process; a forked child must call `abandon`.
 
-    __slots__ = ("_free_below", "_lock_fd", "_map", "_ring", "_tail", "first", "next", "path", "words")
+    A slot of more than one place declares its runs in `table`, not by `begin`; `finish` is for the report alone then.
+    """
+
+    __slots__ = ("_free_below", "_lock_fd", "_map", "_ring", "_tail", "first", "next", "path", "table", "words")
 
     def __init__(self, path: Path, lock_fd: int, mapped: mmap.mmap) -> None:
         self.path = path
         self._lock_fd = lock_fd
         self._map = mapped
         self.words = memoryview(mapped)[:WORDS_BYTES].cast("Q")
-        self._ring = memoryview(mapped)[WORDS_BYTES:]
+        self._ring = memoryview(mapped)[WORDS_BYTES:_FILE_BYTES]
+        self.table = Table(self.words, FENCE, memoryview(mapped)[_FILE_BYTES:].cast("Q"))
         self._tail = 0
         self._free_below = RING_BYTES  # the byte count at which a record has to end
         self.first = 0  # sequence number of the oldest report that isn't settled
         self.next = 0  # sequence number of the next report
 
     @classmethod
-    def create(cls, path: Path, pid: int, node: str = "") -> Line:
+    def create(cls, path: Path, pid: int, node: str = "", places: int = 1, pool: int = 0) -> Line:
         """Make the file, lock it for the life of this process, and let it appear under its name.
 
-        `node` is the name of the slot's node; whoever finds the line learns it without asking.
+        `node` is the name of the slot's node, `pool` the number of its pool's kind; whoever finds the line learns them
+        without asking.
 
         Raises:
             FileExistsError: another incarnation used the name; its reports must not be overwritten.
@@ -125,16 +109,18 @@ class Line:
         fresh = path.with_suffix(f".new{pid}")
         lock_fd = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
-            os.ftruncate(lock_fd, _FILE_BYTES)
+            size = _FILE_BYTES + table_bytes(places)
+            os.ftruncate(lock_fd, size)
             fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # Mapped through a second open: the lock belongs to the first, which a forked child can simply close.
             map_fd = os.open(fresh, os.O_RDWR | os.O_CLOEXEC)
             try:
-                mapped = mmap.mmap(map_fd, _FILE_BYTES)
+                mapped = mmap.mmap(map_fd, size)
             finally:
                 os.close(map_fd)
             line = cls(path, lock_fd, mapped)
             line.words[_PID] = pid
+            line.words[_PLACES], line.words[_POOL] = places, pool
             name = node.encode()[: WORDS_BYTES - _NODE_AT]
             mapped[_NODE_AT : _NODE_AT + len(name)] = name
             line.words[_MAGIC] = MAGIC
@@ -200,6 +186,7 @@ class Line:
 
     def close(self) -> None:
         """Unmap and unlock; the file stays for whoever settles what is in it."""
+        self.table.release()
         self.words.release()
         self._ring.release()
         self._map.close()
@@ -209,14 +196,25 @@ class Line:
 class LineView:
     """Somebody else's line. Cheap to read as often as one likes; never blocks the slot."""
 
-    __slots__ = ("_bytes", "_fd", "_map", "_words", "path")
+    __slots__ = ("_bytes", "_fd", "_map", "_rows", "_words", "path", "places")
 
     def __init__(self, path: Path, fd: int, mapped: mmap.mmap) -> None:
         self.path = path
         self._fd = fd
         self._map = mapped
         self._words = memoryview(mapped)[:WORDS_BYTES].cast("Q")
-        self._bytes = memoryview(mapped)[WORDS_BYTES:]
+        self._bytes = memoryview(mapped)[WORDS_BYTES:_FILE_BYTES]
+        self.places = max(1, self._words[_PLACES])  # how many deliveries the slot executes at once
+        self._rows = self._find_rows()
+
+    def _find_rows(self) -> Rows:
+        if self.places > 1:
+            return Rows.of_table(memoryview(self._map)[_FILE_BYTES:].cast("Q"), self.places)
+        key, token, started, deadline, *condemned = (
+            self._words[at : at + 1]
+            for at in (KEY, _TOKEN, _STARTED, DEADLINE, _CONDEMNED_KEY, _CONDEMNED_TOKEN, _CONDEMNED_LIMIT)
+        )
+        return Rows(key, token, started, deadline, None, (condemned[0], condemned[1], condemned[2]))
 
     @classmethod
     def attach(cls, path: Path) -> LineView | None:
@@ -226,18 +224,20 @@ class LineView:
         except OSError:
             return None
         try:
-            if os.fstat(fd).st_size != _FILE_BYTES:
+            size = os.fstat(fd).st_size
+            if size < _FILE_BYTES:
                 os.close(fd)
                 return None
-            mapped = mmap.mmap(fd, _FILE_BYTES)
+            mapped = mmap.mmap(fd, size)
         except (OSError, ValueError):
             os.close(fd)
             return None
-        view = cls(path, fd, mapped)
-        if view._words[_MAGIC] != MAGIC:
-            view.close()
+        magic, places = (int.from_bytes(mapped[8 * at : 8 * at + 8], "little") for at in (_MAGIC, _PLACES))
+        if magic != MAGIC or size != _FILE_BYTES + table_bytes(places):
+            mapped.close()
+            os.close(fd)
             return None
-        return view
+        return cls(path, fd, mapped)
 
     @property
     def name(self) -> str:
@@ -255,14 +255,14 @@ class LineView:
         return self._map[_NODE_AT:WORDS_BYTES].rstrip(b"\0").decode(errors="replace")
 
     @property
-    def started_at_ns(self) -> int:
-        """When the last run started; monotonic nanoseconds, the same clock in every process of the machine."""
-        return self._words[_STARTED]
+    def pool(self) -> int:
+        """The number of the kind of its pool; see `actorq.pools`."""
+        return self._words[_POOL]
 
     @property
     def deadline_ns(self) -> int:
-        """When the executing task must be over, monotonic; 0: it has no hard limit, or nothing is executing."""
-        return self._words[DEADLINE]
+        """When the first of the executing tasks must be over, monotonic; 0: none has a hard limit."""
+        return self._rows.deadline_ns()
 
     @property
     def beat_ns(self) -> int:
@@ -298,33 +298,21 @@ class LineView:
         """Promise the slot to look at its deadline then."""
         self._words[LOOK] = look_ns
 
-    def find_overdue(self, now_ns: int) -> Condemned | None:
-        """Return the delivery that is executing although its deadline has passed."""
-        running = self.executing()
-        deadline_ns, started_ns = self._words[DEADLINE], self._words[_STARTED]
-        # Set after the key and cleared before it: between two equal looks at the key it is that one's.
-        if running is None or not 0 < deadline_ns <= now_ns or self.executing() != running:
-            return None
-        return Condemned(*running, deadline_ns - started_ns)
+    def find_overdue(self, now_ns: int) -> list[Condemned]:
+        """Return the deliveries that are executing although their deadlines have passed."""
+        return self._rows.find_overdue(now_ns)
 
-    def condemn(self, condemned: Condemned) -> None:
+    def condemn(self, *condemned: Condemned) -> None:
         """Write down whom the process is about to be killed for; whoever buries it needs nobody else to know."""
-        self._words[_CONDEMNED_LIMIT] = condemned.limit_ns
-        self._words[_CONDEMNED_SIGNAL] = condemned.signal
-        self._words[_CONDEMNED_TOKEN] = condemned.token
-        self._words[_CONDEMNED_KEY] = condemned.key
+        self._rows.condemn(condemned)
 
     def acquit(self) -> None:
         """Undo `condemn`: the process lives on, and whatever it dies of later is something else."""
-        self._words[_CONDEMNED_TOKEN] = 0
+        self._rows.acquit()
 
-    def condemned(self) -> Condemned | None:
-        """Return whom the process was killed for; None: nobody."""
-        words = self._words
-        found = Condemned(
-            words[_CONDEMNED_KEY], words[_CONDEMNED_TOKEN], words[_CONDEMNED_LIMIT], words[_CONDEMNED_SIGNAL]
-        )
-        return found if found.token else None
+    def condemned(self) -> list[Condemned]:
+        """Return whom the process was killed for."""
+        return self._rows.condemned()
 
     def set_fence(self, token: int) -> None:
         """Recall deliveries with smaller tokens that haven't started (2 ms later `executing` knows); it never goes back."""
@@ -341,20 +329,20 @@ class LineView:
         return False
 
     def executing(self) -> tuple[int, int] | None:
-        """Return `(key, token)` of the delivery that is running, or None between two runs."""
-        words = self._words
-        key = words[KEY]
-        while key:
-            token = words[_TOKEN]
-            again = words[KEY]
-            if again == key:
-                return key, token
-            key = again
-        return None
+        """Return `(key, token)` of the delivery that is running, of one of them where many are; None where none is."""
+        return next((each[:2] for each in self.executions()), None)
+
+    def executes(self, key: int, token: int) -> bool:
+        """Return whether this very delivery is running."""
+        return (key, token) in (each[:2] for each in self.executions())
+
+    def executions(self) -> list[Execution]:
+        """Return each delivery that is running, and since when."""
+        return self._rows.executions()
 
     def runs_once(self, key: int) -> bool:
         """Return whether this delivery, which it declares, must not run again."""
-        return self._words[ONCE] == key
+        return self._words[ONCE] == key or any(each.key == key and each.once for each in self.executions())
 
     def unsettled_reports(self) -> list[Report]:
         """Return what the slot has finished and doesn't know to be committed, oldest first; also while it is alive."""
@@ -367,22 +355,18 @@ class LineView:
         return [_decoder.decode(record) for record in records or ()]
 
     def running_s(self) -> float:
-        """Return for how long the present run has been going on; 0.0 between two runs."""
-        if not self._words[KEY]:
-            return 0.0
-        return max(0.0, (time.monotonic_ns() - self._words[_STARTED]) / 1e9)
+        """Return for how long the latest of the present runs has been going on; 0.0 while nothing runs."""
+        return min((each.running_s() for each in self.executions()), default=0.0)
 
     def has_unprotected_reports(self, received: int) -> bool:
         """Return whether a report from the sequence number `received` on was too big for the ring: only frames have it."""
         return self._words[_OUTSIDE] > received
 
     def remains(self) -> Remains:
-        """Return what a dead slot left; a delivery that is both reported and executing counts as reported."""
+        """Return what a dead slot left; one that is both reported and executing counts as reported."""
         reports = self.unsettled_reports()
-        executing = self.executing()
-        if executing and any((report.key, report.token) == executing for report in reports):
-            executing = None
-        return Remains(reports, executing)
+        reported = {(report.key, report.token) for report in reports}
+        return Remains(reports, [each[:2] for each in self.executions() if each[:2] not in reported])
 
     def _records(self, head: int, tail: int) -> list[bytes] | None:
         """Return the records between two byte counts; None where they aren't a chain of records."""
@@ -409,6 +393,7 @@ class LineView:
 
     def close(self) -> None:
         """Unmap; the file stays."""
+        self._rows.release()
         self._words.release()
         self._bytes.release()
         self._map.close()

@@ -49,6 +49,7 @@ class SlotOptions(msgspec.Struct, frozen=True):
     the two folders of `transport.paths.Home`; `node` is the node's name, `takes` the queues of its slots (None: all).
     `limits` is `(soft_s, hard_s)` for tasks that have none of their own. `after` are the slots whose place it takes: it gets
     nothing to do before they are through. `max_tasks` and `max_rss_bytes` are its share of work (0: no end; see `slot.wear`).
+    `pool` is the kind of its pool, and `places` how many tasks it runs at once.
     """
 
     name: str
@@ -60,6 +61,8 @@ class SlotOptions(msgspec.Struct, frozen=True):
     after: tuple[str, ...] = ()
     max_tasks: int = 0
     max_rss_bytes: int = 0
+    pool: str = "process"
+    places: int = 1
 
 
 class AppInfo(msgspec.Struct, frozen=True):

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from actorq.plugins.hooks import HookedTasks
 
-__all__ = ["RunnableTask", "TaskRunner", "format_failure", "hand_back"]
+__all__ = ["RunnableTask", "TaskRunner", "format_failure", "hand_back", "judge", "succeed"]
 
 
 SUCCESS: Final = states.NUMBERS[states.SUCCESS]
@@ -109,16 +109,12 @@ class TaskRunner:
                         result = self._await(result)
             finally:
                 _set_request(None)
-            if message.flags & FLAG_IGNORE_RESULT:
-                report = Report(delivery.key, delivery.token, SUCCESS)
-            else:
-                codec_id, payload = _ENCODED_NONE if result is None else _encode(result, message.codec_id)
-                report = Report(delivery.key, delivery.token, SUCCESS, payload, codec_id)
+            report = succeed(delivery, result)
             if task.handlers:
                 tell_end(task.definition, request, states.SUCCESS, result)
             return report
         except BaseException as error:  # noqa: BLE001  the one place where everything a task raises ends
-            report = _judge(delivery, error)
+            report = judge(delivery, error)
             if request is not None:
                 conclude(task.definition, request, report, error)
             return report
@@ -178,7 +174,20 @@ def _encode(result: Any, codec_id: int) -> tuple[int, bytes]:
         raise EncodeError(f"can't send a result of type {_type_name(result)}: {error!r}") from error
 
 
-def _judge(delivery: Delivery, error: BaseException) -> Report:
+def succeed(delivery: Delivery, result: Any) -> Report:
+    """Return the report of a delivery whose run returned `result`.
+
+    Raises:
+        EncodeError: it can't be sent.
+    """
+    message = delivery.message
+    if message.flags & FLAG_IGNORE_RESULT:
+        return Report(delivery.key, delivery.token, SUCCESS)
+    codec_id, payload = _ENCODED_NONE if result is None else _encode(result, message.codec_id)
+    return Report(delivery.key, delivery.token, SUCCESS, payload, codec_id)
+
+
+def judge(delivery: Delivery, error: BaseException) -> Report:
     """Return the report of a delivery whose run raised `error`."""
     match error:
         case Retry():

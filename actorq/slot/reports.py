@@ -110,6 +110,10 @@ class ReportLog:
                 line.words[KEY] = 0  # it may still have declared one of them
         line.free(count, size)
 
+    def is_outside(self) -> bool:
+        """Return whether the report that was added last had no room in the ring."""
+        return self._line.next - 1 in self._too_big
+
     def rewind(self) -> None:
         """Send everything that isn't settled once more: there is a new broker, which may know nothing of it."""
         self._unsent = [*self._sent, *self._unsent]

@@ -22,9 +22,10 @@ from actorq.messages.task import FLAG_ACK_EARLY
 from actorq.messages.wire import RETIRE, STEER, TASKS, Steer, Tasks
 from actorq.slot.bell import bell_path, ring
 from actorq.slot.limits import KnownLimits
-from actorq.slot.line import BEAT, DEADLINE, EXECUTED, GRANTED, LOOK, ONCE, RSS, SKIPPED, Line
+from actorq.slot.line import BEAT, DEADLINE, EXECUTED, LOOK, ONCE, RSS, Line
 from actorq.slot.outcome import TaskRunner, hand_back
 from actorq.slot.reports import ReportLog
+from actorq.slot.rows import GRANTED, SKIPPED
 
 if TYPE_CHECKING:
     from actorq.messages.task import Delivery

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -22,13 +23,14 @@ import zmq
 from actorq.log import get_logger
 from actorq.messages.wire import HELLO, PROTOCOL, WELCOME, Hello, Welcome
 from actorq.transport.broker_socket import BrokerSocket, is_readable
+from actorq.transport.paths import Home
 from actorq.transport.rendezvous import SEEK_S, read_rendezvous
 
 if TYPE_CHECKING:
     from actorq.messages.queues import QueueChoice
-    from actorq.transport.paths import Home
+    from actorq.slot.orders import SlotOptions
 
-__all__ = ["BrokerSession"]
+__all__ = ["BrokerSession", "make_session"]
 
 SEEK_MIN_NS, SEEK_MAX_NS = (int(seconds * 1e9) for seconds in SEEK_S)
 GREETING_NS: Final = (
@@ -47,7 +49,7 @@ log: Final = get_logger(__name__)
 
 
 class BrokerSession:
-    """Owned by one slot; used from its one thread."""
+    """Owned by one slot; used from one thread of it. `wake_fd` is one more thing that ends a `wait`; its reader empties it."""
 
     def __init__(
         self,
@@ -58,6 +60,7 @@ class BrokerSession:
         *,
         after: tuple[str, ...] = (),
         max_tasks: int = 0,
+        wake_fd: int = -1,
     ) -> None:
         self._home = home
         self._name = name
@@ -67,6 +70,8 @@ class BrokerSession:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._broker: BrokerSocket | None = None
         self._poller = zmq.Poller()
+        if wake_fd >= 0:
+            self._poller.register(wake_fd, zmq.POLLIN)
         self._backoff_ns = SEEK_MIN_NS
         self._act_at_ns = 0  # seeking: when to look again; greeting: when to give up; joined: when to see the monitor
         self.is_joined = False
@@ -113,7 +118,10 @@ class BrokerSession:
         broker = self._broker
         if broker is None:
             left_ns = self._act_at_ns - time.monotonic_ns()
-            time.sleep(max(left_ns, 0) / 1e9)
+            if self._poller.sockets:
+                self._poller.poll(max(left_ns, 0) // 1_000_000 + 1)
+            else:
+                time.sleep(max(left_ns, 0) / 1e9)
             return
         if not self.is_joined:
             left_ms = max((self._act_at_ns - time.monotonic_ns()) // 1_000_000 + 1, 0)
@@ -200,3 +208,16 @@ class BrokerSession:
             self._poller.unregister(broker.socket)
             self._poller.unregister(broker.monitor)
             broker.close(linger_ms)
+
+
+def make_session(options: SlotOptions, wake_fd: int = -1) -> BrokerSession:
+    """Return the session of a slot that is started with these options."""
+    return BrokerSession(
+        Home(Path(options.home), Path(options.runtime)),
+        options.name,
+        options.node,
+        options.takes,
+        after=options.after,
+        max_tasks=options.max_tasks,
+        wake_fd=wake_fd,
+    )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import faulthandler
+import functools
 import os
 import random
 import signal
@@ -18,12 +19,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorq.log import set_plain_level
 from actorq.plugins.hooks import HookedTasks
+from actorq.pools import KINDS
 from actorq.slot.limits import KnownLimits
 from actorq.slot.line import Line, trace_path
 from actorq.slot.outcome import RunnableTask, TaskRunner
 from actorq.slot.process import die_at_end_of, die_with_parent, set_process_name, wait_for_parent
 from actorq.slot.runtime import Slot
-from actorq.slot.session import BrokerSession
+from actorq.slot.session import make_session
 from actorq.slot.wear import Gauge, Wear
 from actorq.transport.paths import Home
 
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from actorq.app import App
+    from actorq.slot.crowd import Desk
     from actorq.slot.orders import SlotOptions
 
 __all__ = ["ignore_stop_signals", "run_slot", "tie_to_node"]
@@ -67,16 +70,25 @@ def run_slot(options: SlotOptions, app: App | None) -> None:
         tasks = HookedTasks(app.tasks, hooks) if hooks else app.tasks
         # What tasks send goes to the node that runs them, also where the application names another home.
         app.use_home(home)
-    line = Line.create(home.lines / f"{options.name}.line", os.getpid(), options.node)
+    kind = KINDS[options.pool]
+    line = Line.create(home.lines / f"{options.name}.line", os.getpid(), options.node, options.places, kind.number)
     trace = _keep_fatal_traces(trace_path(line.path))
-    wear = Wear(options.max_tasks, options.max_rss_bytes)
-    session = BrokerSession(
-        home, options.name, options.node, options.takes, after=options.after, max_tasks=wear.max_tasks
-    )
     limits = KnownLimits(app.tasks if app is not None else {}, options.limits)
-    slot = Slot(line, session, TaskRunner(tasks, options.node), limits, Gauge(wear, line) if wear else None)
-    os.register_at_fork(after_in_child=lambda: _stop_being_a_slot(slot, line))
-    slot.run()
+    wear = Wear(options.max_tasks, options.max_rss_bytes)
+    gauge = Gauge(wear, line) if wear else None
+    if kind.is_shared:
+        # With it comes asyncio; most slots run one task at a time.
+        from actorq.slot.crews import serve_crowd  # noqa: PLC0415
+        from actorq.slot.crowd import Desk  # noqa: PLC0415
+
+        desk = Desk(line)
+        os.register_at_fork(after_in_child=functools.partial(_stop_being_a_slot, desk, line))
+        serve_crowd(options, desk, tasks, limits, gauge)
+    else:
+        session = make_session(options)
+        slot = Slot(line, session, TaskRunner(tasks, options.node), limits, gauge)
+        os.register_at_fork(after_in_child=functools.partial(_stop_being_a_slot, slot, line))
+        slot.run()
     # The application's. The interpreter itself isn't finalised: it would wait for threads that tasks left behind.
     atexit._run_exitfuncs()  # noqa: SLF001  the documented way is to finalise the interpreter
     faulthandler.disable()
@@ -99,7 +111,7 @@ def _do_nothing(_number: int, _frame: Any) -> None:
     pass
 
 
-def _stop_being_a_slot(slot: Slot, line: Line) -> None:
+def _stop_being_a_slot(slot: Slot | Desk, line: Line) -> None:
     """In a child that task code forked: it must not keep our lock, and can be stopped like any process."""
     slot.is_forked = True
     line.abandon()

@@ -184,7 +184,12 @@ def describe_app(app: App) -> AppInfo:
         name=app.name,
         home=str(app.home.path),
         tasks={
-            name: _make_plain({option: getattr(task, option) for option in OPTION_NAMES if hasattr(task, option)})
+            name: _make_plain(
+                {
+                    **{option: getattr(task, option) for option in OPTION_NAMES if hasattr(task, option)},
+                    "is_coroutine": task.is_coroutine,
+                }
+            )
             for name, task in app.tasks.items()
         },
         conf=_make_plain(app.conf.as_dict()),

@@ -141,6 +141,7 @@ GUIDES = [
     "states",
     "tasks",
     "time-limits",
+    "pools",
 ]
 
 

@@ -40,7 +40,7 @@ def test_a_killed_slot_leaves_what_was_done_what_was_running_and_nothing_else(no
     line = node.line(name)
     assert not line.is_alive()
     assert tokens(line.remains().reports) == tokens(done)
-    assert line.remains().executing == (running.key, running.token)
+    assert line.remains().executing == [(running.key, running.token)]
     line.remove()
     assert list(node.home.lines.iterdir()) == []
 
@@ -62,7 +62,7 @@ def test_whenever_a_slot_is_killed_its_line_agrees_with_the_evidence(node, broke
         remains = node.line(name).remains()
         reported = [place[token] for token in tokens(remains.reports)]
         evidence = lines_of(log)
-        executing = [place[remains.executing[1]]] if remains.executing else []
+        executing = [place[token] for _, token in remains.executing]
         assert reported == [str(number) for number in range(len(reported))]
         assert evidence in (reported, reported + executing)
         assert executing in ([], [str(len(reported))])
@@ -74,7 +74,7 @@ def test_a_slot_killed_before_it_was_given_anything_leaves_nothing(node, broker)
     name = node.start_slot(broker)
     node.kill(name)
     node.wait_dead(name)
-    assert node.line(name).remains() == ([], None)
+    assert node.line(name).remains() == ([], [])
 
 
 def test_what_the_broker_had_settled_is_not_left_behind(node, broker):
@@ -110,7 +110,7 @@ def test_a_segfault_names_the_signal_and_leaves_its_traceback(node, broker):
     broker.send(name, [delivery])
     assert node.wait_dead(name) == "SIGSEGV"
     line = node.line(name)
-    assert line.remains().executing == (delivery.key, delivery.token)
+    assert line.remains().executing == [(delivery.key, delivery.token)]
     trace = trace_path(line.path).read_text()
     assert "Segmentation fault" in trace
     assert "in segfault" in trace
@@ -126,7 +126,7 @@ def test_a_task_that_ends_its_process_is_found_out(node, broker, call, cause):
     assert node.wait_dead(name) == cause
     remains = node.line(name).remains()
     assert len(remains.reports) == 1
-    assert remains.executing == (delivery.key, delivery.token)
+    assert remains.executing == [(delivery.key, delivery.token)]
 
 
 def test_a_task_that_recurses_or_exhausts_memory_fails_and_the_slot_goes_on(node, broker):

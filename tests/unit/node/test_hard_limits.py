@@ -16,7 +16,8 @@ from actorq.messages.states import FAILURE, NUMBERS, SUCCESS
 from actorq.messages.task import Delivery, Report, TaskMessage
 from actorq.node.hard_limits import plan_look
 from actorq.node.verdicts import NOBODY, judge
-from actorq.slot.line import DEADLINE, ONCE, Condemned, Line, LineView
+from actorq.slot.line import DEADLINE, ONCE, Line, LineView
+from actorq.slot.rows import Condemned
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,13 +52,13 @@ def finish(line: Line, key: int, token: int) -> Report:
 
 def test_a_task_is_overdue_from_its_deadline_on(pair: Pair) -> None:
     line, view = pair
-    assert view.find_overdue(99 * NS) is None
+    assert view.find_overdue(99 * NS) == []
     start(line, 7, 70, hard_s=2)
-    assert view.find_overdue(3 * NS - 1) is None
-    assert view.find_overdue(3 * NS) == Condemned(7, 70, 2 * NS)
+    assert view.find_overdue(3 * NS - 1) == []
+    assert view.find_overdue(3 * NS) == [Condemned(7, 70, 2 * NS)]
     finish(line, 7, 70)
     start(line, 8, 71)
-    assert view.find_overdue(99 * NS) is None, "the next one has no limit"
+    assert view.find_overdue(99 * NS) == [], "the next one has no limit"
 
 
 def test_the_task_that_its_slot_was_killed_for_fails_by_its_limit(pair: Pair) -> None:
@@ -65,11 +66,9 @@ def test_the_task_that_its_slot_was_killed_for_fails_by_its_limit(pair: Pair) ->
     start(line, 1, 10)
     done = finish(line, 1, 10)
     start(line, 7, 70, hard_s=2)
-    overdue = view.find_overdue(3 * NS)
-    assert overdue is not None
-    view.condemn(overdue)
+    view.condemn(*view.find_overdue(3 * NS))
     reports, executing = judge(view, "SIGKILL")
-    assert executing is None
+    assert executing == []
     assert reports[0] == done
     assert (reports[1].key, reports[1].token, reports[1].state) == (7, 70, NUMBERS[FAILURE])
     error, _ = decode_failure(reports[1].payload)
@@ -80,13 +79,11 @@ def test_the_task_that_its_slot_was_killed_for_fails_by_its_limit(pair: Pair) ->
 def test_a_task_that_ended_just_before_the_kill_keeps_its_result_and_the_next_isnt_blamed(pair: Pair) -> None:
     line, view = pair
     start(line, 7, 70, hard_s=2)
-    overdue = view.find_overdue(3 * NS)
-    assert overdue is not None
-    view.condemn(overdue)
+    view.condemn(*view.find_overdue(3 * NS))
     done = finish(line, 7, 70)
     start(line, 8, 71)
-    assert view.remains() == ([done], (8, 71))
-    assert judge(view, "SIGKILL") == ([done], None)
+    assert view.remains() == ([done], [(8, 71)])
+    assert judge(view, "SIGKILL") == ([done], [])
 
 
 def test_a_report_that_was_written_while_the_key_still_stood_wins(pair: Pair) -> None:
@@ -95,13 +92,13 @@ def test_a_report_that_was_written_while_the_key_still_stood_wins(pair: Pair) ->
     view.condemn(Condemned(7, 70, 2 * NS))
     done = finish(line, 7, 70)
     line.begin(7, 70, NS)  # as it is between the append and the store of 0
-    assert judge(view, "SIGKILL") == ([done], None)
+    assert judge(view, "SIGKILL") == ([done], [])
 
 
 def test_a_slot_that_was_killed_for_nobody_leaves_what_it_leaves(pair: Pair) -> None:
     line, view = pair
     start(line, 7, 70, hard_s=2)
-    assert judge(view, "SIGKILL") == view.remains() == ([], (7, 70))
+    assert judge(view, "SIGKILL") == view.remains() == ([], [(7, 70)])
 
 
 @given(st.integers(0, 50), st.integers(0, 50), st.integers(1, 50))
@@ -127,7 +124,7 @@ def test_a_task_that_may_begin_only_once_is_over_whoever_its_slot_was_killed_for
         view.condemn(condemned)
     message = TaskMessage(1, "charge", b"")
     reports, executing = judge(view, "SIGKILL", "a trace", {8: Delivery(8, 71, 0, 7, message)})
-    assert (executing, [report.key for report in reports]) == (None, [8])
+    assert (executing, [report.key for report in reports]) == ([], [8])
     error, text = decode_failure(reports[0].payload)
     assert isinstance(error, SlotLost)
     assert (error.task, error.cause, error.deliveries, error.acked_early, text) == (

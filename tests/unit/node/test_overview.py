@@ -10,7 +10,13 @@ KNOWN = {"a@x", "a@y", "b@x", "c"}
 
 
 def slot(node, active=None, reserved=(), takes=None, name="s"):
-    return {"node": node, "slot": name, "active": active, "reserved": list(reserved), "takes": takes}
+    return {
+        "node": node,
+        "slot": name,
+        "all_active": [active] if active else [],
+        "reserved": list(reserved),
+        "takes": takes,
+    }
 
 
 @pytest.mark.parametrize(

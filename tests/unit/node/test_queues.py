@@ -122,8 +122,8 @@ def test_lists_are_recalled_only_for_an_idle_slot_that_takes_something_of_them()
     numbers = count(1)
     busy = FakePeer("busy", held=[(next(numbers), queue) for queue in "baa"])
     takes_b, takes_a = QueueChoice(("b",)), QueueChoice(("a",))
-    assert not _is_wanted(cast("Any", busy), [takes_b])  # the one it runs can't be had
-    assert _is_wanted(cast("Any", busy), [takes_b, takes_a])
-    assert _is_wanted(cast("Any", busy), [takes_b, None])
+    assert not _is_wanted(cast("Any", busy), [takes_b], {1})  # the one it runs can't be had
+    assert _is_wanted(cast("Any", busy), [takes_b, takes_a], {1})
+    assert _is_wanted(cast("Any", busy), [takes_b, None], {1})
     loads = [SlotLoad("idle", 0, 0.0, True), SlotLoad("busy", 3, 1.0, True, is_wanted=False)]
     assert plan_recalls(loads) == []
