@@ -43,6 +43,7 @@ from actorq.errors import (
     TimeLimitExceeded,
     WouldBlock,
 )
+from actorq.messages.secret import Secret
 from actorq.plugins import Plugin
 from actorq.results import AsyncResult
 from actorq.tasks import Request, Task, current_request, current_task
@@ -92,6 +93,7 @@ __all__ = [
     "ResultTimeout",
     "ResultUnknown",
     "Retry",
+    "Secret",
     "SettingError",
     "SlotLost",
     "SoftTimeLimitExceeded",

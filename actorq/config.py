@@ -73,6 +73,7 @@ class Settings:
     task_max_retries: int | None = None
     task_pydantic: bool | None = None
     task_rate_limit: str | float | None = None
+    task_redact: tuple[str, ...] | None = None
     task_retry_backoff: bool | float | None = None
     task_retry_backoff_max: float | None = None
     task_retry_jitter: bool | None = None
@@ -279,6 +280,7 @@ _CHECKS: Final[dict[str, Callable[[Any], Any]]] = {
     "task_max_retries": _or_none(_number(0, whole=True)),
     "task_pydantic": _or_none(_flag),
     "task_rate_limit": _as_given,
+    "task_redact": _or_none(_names),
     "task_retry_backoff": _or_none(_flag_or_number),
     "task_retry_backoff_max": _or_none(_number(0, whole=False)),
     "task_retry_jitter": _or_none(_flag),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from actorq.codec.plain import ATOMS, check_json, check_msgpack, flatten
+from actorq.codec.secrets import SECRET_KEY, from_extension, to_extension, to_object, unwrap_objects
 from actorq.codec.serializers import ALL_CODECS, JSON, MSGPACK, check_allowed, dump_pickle, load, load_pickle
 from actorq.errors import DecodeError, EncodeError
 
@@ -16,9 +17,10 @@ if TYPE_CHECKING:
 __all__ = ["decode_body", "encode_body"]
 
 _Arguments = tuple[tuple[Any, ...], dict[str, Any]]
-_encode_msgpack: Final = msgspec.msgpack.Encoder().encode
-_encode_json: Final = msgspec.json.Encoder().encode
-_decode_msgpack: Final = msgspec.msgpack.Decoder(_Arguments).decode
+_encode_msgpack: Final = msgspec.msgpack.Encoder(enc_hook=to_extension).encode
+_encode_json: Final = msgspec.json.Encoder(enc_hook=to_object).encode
+_decode_msgpack: Final = msgspec.msgpack.Decoder(_Arguments, ext_hook=from_extension).decode
+_SECRET: Final = SECRET_KEY.encode()
 _decode_json: Final = msgspec.json.Decoder(_Arguments).decode
 
 
@@ -32,10 +34,10 @@ def encode_body(args: tuple[Any, ...], kwargs: dict[str, Any], codec_id: int = M
         if codec_id == MSGPACK:
             for value in args:
                 if type(value) not in ATOMS:
-                    check_msgpack(args, "an argument")
+                    check_msgpack(args, "an argument", secrets=True)
                     break
             if kwargs:
-                check_msgpack(kwargs.values(), "an argument")
+                check_msgpack(kwargs.values(), "an argument", secrets=True)
             return _encode_msgpack((args, kwargs))
         if codec_id == JSON:
             check_json(flatten(args, kwargs), "an argument")
@@ -59,7 +61,7 @@ def decode_body(
     check_allowed(codec_id, allowed)
     if codec_id == JSON:
         found = load(_decode_json, body, "the arguments of a task as json")
-        return found
+        return unwrap_objects(found) if _SECRET in body else found
     loaded = load_pickle(body)
     if not (isinstance(loaded, tuple) and len(loaded) == 2 and isinstance(loaded[0], tuple)):
         raise DecodeError(f"expected (args, kwargs) in a pickled body, got {type(loaded).__qualname__}")

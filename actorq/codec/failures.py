@@ -17,7 +17,7 @@ from actorq.codec.plain import check_msgpack
 from actorq.codec.serializers import load
 from actorq.errors import EncodeError, RemoteError
 
-__all__ = ["decode_failure", "encode_failure", "is_retryable", "register_exception", "register_expected"]
+__all__ = ["decode_failure", "encode_failure", "is_retryable", "register_exception", "register_expected", "say"]
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -154,6 +154,11 @@ def _plain(value: Any) -> Any:
     except (EncodeError, RecursionError):
         return _text(repr, value)[:MESSAGE_CHARS]
     return value
+
+
+def say(exc: BaseException) -> str:
+    """Return class and message, whatever the class does to being shown."""
+    return f"{type(exc).__name__}: {_text(str, exc)[:MESSAGE_CHARS]}"
 
 
 def _text(function: Any, value: Any) -> str:

@@ -13,6 +13,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from actorq.errors import EncodeError
+from actorq.messages.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -24,10 +25,10 @@ _KEYS: Final = frozenset({type(None), bool, int, float, str, bytes})
 _JSON_ATOMS: Final = frozenset({type(None), bool, int, str})
 
 
-def check_msgpack(values: Collection[Any], where: str) -> None:
+def check_msgpack(values: Collection[Any], where: str, *, secrets: bool = False) -> None:
     """Check that every value survives MessagePack; `where` reads like "an argument of shop.add".
 
-    Aware datetimes arrive as the same instant, in UTC.
+    Aware datetimes arrive as the same instant, in UTC. `secrets`: whoever encodes it can carry a Secret.
 
     Raises:
         EncodeError: names the type that doesn't, and the way out.
@@ -37,16 +38,18 @@ def check_msgpack(values: Collection[Any], where: str) -> None:
     for kind in set(map(type, values)) - ATOMS:
         for value in values:
             if type(value) is kind:
-                _check_other(value, kind, where)
+                _check_other(value, kind, where, secrets=secrets)
 
 
-def _check_other(value: Any, kind: type, where: str) -> None:
+def _check_other(value: Any, kind: type, where: str, *, secrets: bool) -> None:
     if kind is list or kind is tuple:
-        check_msgpack(value, where)
+        check_msgpack(value, where, secrets=secrets)
     elif kind is dict:
         if not _KEYS.issuperset(map(type, value)):
             raise _refusal(next(key for key in value if type(key) not in _KEYS), where, "as a key in ")
-        check_msgpack(value.values(), where)
+        check_msgpack(value.values(), where, secrets=secrets)
+    elif kind is Secret and secrets:
+        check_msgpack((value.reveal(),), where, secrets=True)
     elif kind is not datetime.datetime or value.tzinfo is None:
         raise _refusal(value, where)
 
@@ -65,6 +68,8 @@ def check_json(values: Iterable[Any], where: str) -> None:
             check_json(value, where)
         elif kind is dict and all(type(key) is str for key in value):
             check_json(value.values(), where)
+        elif kind is Secret:
+            check_json((value.reveal(),), where)
         else:
             raise _refusal(value, where, name="json")
 

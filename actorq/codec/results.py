@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from actorq.codec.plain import ATOMS, check_json, check_msgpack
+from actorq.codec.secrets import SECRET_KEY, from_extension, to_extension, to_object, unwrap_objects
 from actorq.codec.serializers import ALL_CODECS, JSON, MSGPACK, check_allowed, dump_pickle, load, load_pickle
 from actorq.errors import EncodeError
 
@@ -15,9 +16,10 @@ if TYPE_CHECKING:
 
 __all__ = ["decode_result", "encode_result"]
 
-_encode_msgpack: Final = msgspec.msgpack.Encoder().encode
-_encode_json: Final = msgspec.json.Encoder().encode
-_decode_msgpack: Final = msgspec.msgpack.Decoder().decode
+_encode_msgpack: Final = msgspec.msgpack.Encoder(enc_hook=to_extension).encode
+_encode_json: Final = msgspec.json.Encoder(enc_hook=to_object).encode
+_decode_msgpack: Final = msgspec.msgpack.Decoder(ext_hook=from_extension).decode
+_SECRET: Final = SECRET_KEY.encode()
 _decode_json: Final = msgspec.json.Decoder().decode
 
 
@@ -30,7 +32,7 @@ def encode_result(value: Any, codec_id: int = MSGPACK) -> tuple[int, bytes]:
     try:
         if codec_id == MSGPACK:
             if type(value) not in ATOMS:  # else the call isn't worth its time
-                check_msgpack((value,), "the result")
+                check_msgpack((value,), "the result", secrets=True)
             return MSGPACK, _encode_msgpack(value)
         if codec_id == JSON:
             check_json((value,), "the result")
@@ -52,5 +54,6 @@ def decode_result(codec_id: int, payload: bytes, allowed: Collection[int] = ALL_
         return None
     check_allowed(codec_id, allowed)
     if codec_id == JSON:
-        return load(_decode_json, payload, "a result as json")
+        value = load(_decode_json, payload, "a result as json")
+        return unwrap_objects(value) if _SECRET in payload else value
     return load_pickle(payload)

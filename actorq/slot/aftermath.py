@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from actorq.codec import decode_failure
+from actorq.codec.failures import say
 from actorq.errors import Retry
 from actorq.log import get_logger
 from actorq.messages.states import FAILURE, NAMES, NUMBERS, RETRY
@@ -35,7 +36,7 @@ def conclude(task: Task[..., Any], request: Request, report: Report, error: Base
             _log_failure(task, request, error, text)
             tell_end(task, request, FAILURE, error, text)
         elif report.state == _RETRY and report.due_at is not None and isinstance(error, Retry):
-            text = "" if error.cause is None else f"{type(error.cause).__name__}: {error}"
+            text = "" if error.cause is None else say(error.cause)
             log.info("task_retried", **_facts(request), error=text, due_at=report.due_at)
             tell_end(task, request, NAMES[_RETRY], error, text)
     except BaseException as trouble:  # noqa: BLE001  an exception whose text can't be made, a closed stderr
@@ -46,7 +47,7 @@ def conclude(task: Task[..., Any], request: Request, report: Report, error: Base
 
 
 def _log_failure(task: Task[..., Any], request: Request, error: BaseException, text: str) -> None:
-    what = f"{type(error).__name__}: {error}"
+    what = say(error)
     if isinstance(error, task.throws):
         log.info("task_failed", **_facts(request), error=what, expected=True)
     else:
@@ -59,4 +60,6 @@ def _facts(request: Request) -> dict[str, Any]:
         "task_id": request.id,
         "queue": request.message.queue,
         "attempt": request.retries + 1,
+        "args": request.argsrepr,
+        "kwargs": request.kwargsrepr,
     }

@@ -38,6 +38,7 @@ GLOBAL_OPTIONS: Final = (
     "max_retries",
     "pydantic",
     "rate_limit",
+    "redact",
     "retry_backoff",
     "retry_backoff_max",
     "retry_jitter",

@@ -10,6 +10,7 @@ import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from actorq.codec.failures import say
 from actorq.errors import Retry
 from actorq.log import get_logger
 from actorq.messages.states import FAILURE, RETRY, SUCCESS
@@ -96,7 +97,7 @@ def _call(task: HandledTask, name: str, *arguments: Any) -> None:
             "task_handler_failed",
             task=task.name,
             handler=name,
-            error=f"{type(error).__name__}: {error}",
+            error=say(error),
             consequence="none: the end of the task stands",
             exc_info=error,
         )

@@ -7,6 +7,7 @@ Names are Celery's where the concept is the same.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 from actorq.codec.serializers import get_codec_id
@@ -14,7 +15,7 @@ from actorq.config import suggest
 from actorq.messages.task import PRIORITIES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
 __all__ = ["OPTION_NAMES", "TaskOptions", "check_limits", "check_options", "parse_rate"]
 
@@ -50,6 +51,7 @@ class TaskOptions(TypedDict, total=False):
     typing: bool
     throws: tuple[type[BaseException], ...]
     pydantic: bool
+    redact: tuple[str, ...]
 
 
 OPTION_NAMES: Final = frozenset(TaskOptions.__annotations__) | {"bind"}
@@ -128,6 +130,13 @@ def _exceptions(name: str, value: Any) -> tuple[type[BaseException], ...]:
     return found
 
 
+def _names(name: str, value: Any) -> tuple[str, ...]:
+    found = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, Iterable) else (value,)
+    if not all(isinstance(each, str) and each for each in found):
+        raise ValueError(f"expected {name} to be names of arguments, got {value!r}")
+    return found
+
+
 def _serializer(_: str, value: Any) -> Any:
     if value is not None:
         get_codec_id(value)
@@ -172,4 +181,5 @@ _CHECKS: Final[dict[str, Callable[[str, Any], Any]]] = {
     "result_expires": _number(0),
     "serializer": _serializer,
     "throws": _exceptions,
+    "redact": _names,
 }

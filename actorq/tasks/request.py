@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from actorq.codec.serializers import CODEC_NAMES
 from actorq.messages.ids import format_task_id, new_outbox_id
 from actorq.messages.task import FLAG_IGNORE_RESULT, Delivery, TaskMessage
+from actorq.tasks.masks import show_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -137,6 +138,21 @@ class Request:
     def parent_id(self) -> str | None:
         """The id of the task that sent this one."""
         return self.message.parent or None
+
+    @property
+    def argsrepr(self) -> str:
+        """What may be shown of its positional arguments."""
+        return self._show()[0]
+
+    @property
+    def kwargsrepr(self) -> str:
+        """What may be shown of its named arguments."""
+        return self._show()[1]
+
+    def _show(self) -> tuple[str, str]:
+        task = self.owner
+        redact, body = (task.redact, task.body) if task is not None else ((), None)
+        return show_arguments(self.args, self.kwargs, self.message.headers, redact, body)
 
     @property
     def correlation_id(self) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Any, Protocol
 
+from actorq.codec.failures import say
 from actorq.errors import Ignore, MaxRetriesExceeded, Reject, Retry, TaskRevoked
 from actorq.tasks.backoff import plan_retry_delay
 from actorq.tasks.moments import find_due_at, find_expiry
@@ -63,7 +64,7 @@ def plan_retry(
             tuple(request.args if args is None else args),
             dict(request.kwargs if kwargs is None else kwargs),
         )
-    return Retry(str(cause) if cause else "", cause, due_at, arguments, find_expiry(expires))
+    return Retry("" if cause is None else say(cause), cause, due_at, arguments, find_expiry(expires))
 
 
 def plan_autoretry(task: RetriedTask, request: Request, error: BaseException) -> BaseException:

@@ -24,6 +24,8 @@ __all__ = ["CALL_OPTIONS", "apply_call_options", "make_message", "plan_unregiste
 
 CALL_OPTIONS: Final = frozenset(
     {
+        "argsrepr",
+        "kwargsrepr",
         "countdown",
         "eta",
         "expires",
@@ -39,7 +41,8 @@ CALL_OPTIONS: Final = frozenset(
         "time_limit",
     }
 )
-_CHECKED: Final = CALL_OPTIONS - {"countdown", "eta", "expires", "headers", "task_id", "ignore_result"}
+_SHOWN: Final = ("argsrepr", "kwargsrepr")  # they travel as headers, as in Celery
+_CHECKED: Final = CALL_OPTIONS - {"countdown", "eta", "expires", "headers", "task_id", "ignore_result", *_SHOWN}
 ALIAS_CHARS: Final = 255
 HEADERS_BYTES: Final = 64 * 1024  # the broker decodes and keeps them, unlike the arguments
 
@@ -100,8 +103,18 @@ def apply_call_options(template: TaskMessage, expires_s: float | None, options: 
     message.eta = find_due_at(options.get("countdown"), options.get("eta"))
     message.expires = find_expiry(options.get("expires", expires_s))
     message.alias = _check_alias(options.get("task_id"))
-    message.headers = check_headers(options.get("headers"))
+    headers = options.get("headers")
+    if shown := {name: options[name] for name in _SHOWN if options.get(name) is not None}:
+        headers = {**(headers or {}), **_check_texts(shown)}
+    message.headers = check_headers(headers)
     return message
+
+
+def _check_texts(given: dict[str, Any]) -> dict[str, str]:
+    for name, value in given.items():
+        if not isinstance(value, str):
+            raise TypeError(f"expected {name} to be a text, got {value!r}")
+    return given
 
 
 def check_headers(headers: Any) -> dict[str, Any] | None:

@@ -67,6 +67,7 @@ class Task(Generic[P, R]):
     typing: bool = True
     throws: tuple[type[BaseException], ...] = ()
     pydantic: bool = False
+    redact: tuple[str, ...] = ()
 
     is_coroutine: bool = False
     __wrapped__: Callable[..., Any]
@@ -180,6 +181,8 @@ class Task(Generic[P, R]):
         max_deliveries: int | None = None,
         result_expires: float | None = None,
         headers: Mapping[str, Any] | None = None,
+        argsrepr: str | None = None,
+        kwargsrepr: str | None = None,
         confirm: bool = False,
         **unknown: Never,
     ) -> AsyncResult[R]:
@@ -187,7 +190,8 @@ class Task(Generic[P, R]):
 
         `countdown` seconds from now, or `eta`, an aware datetime (or Unix seconds), is when it may start; after `expires`
         (an aware datetime, or seconds from now) it doesn't start any more. `task_id` is kept as another name of the task.
-        `headers`, plain data under names, arrive as `request.headers`. `confirm=True` waits until the broker has committed it.
+        `headers`, plain data under names, arrive as `request.headers`. `argsrepr` and `kwargsrepr` are shown to people instead
+        of the arguments. `confirm=True` waits until the broker has committed it.
 
         Raises:
             TypeError, ValueError: an argument or an option doesn't fit.
@@ -208,6 +212,8 @@ class Task(Generic[P, R]):
             "max_deliveries": max_deliveries,
             "result_expires": result_expires,
             "headers": headers,
+            "argsrepr": argsrepr,
+            "kwargsrepr": kwargsrepr,
             **unknown,
         }
         options = {key: value for key, value in given.items() if value is not None}

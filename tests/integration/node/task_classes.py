@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from actorq import App, Task, current_request, current_task, register_exception
+from actorq import App, Secret, Task, current_request, current_task, register_exception
 
 app = App(
     "classes",
@@ -174,3 +174,11 @@ def fail_as(kind: str) -> None:
             raise type("system", (Exception,), {"__module__": "os"})("rm -rf /")
         case "exit":
             raise SystemExit(3)
+
+
+@app.task(bind=True, name="login", redact=("pin",))
+def login(self, user: str, password: Secret[str], pin: int, *, fail: bool = False) -> Any:
+    """Return what may be shown, and the secret as one; or fail with all of it."""
+    if fail:
+        raise ValueError(user, password, [password])
+    return [self.request.argsrepr, self.request.kwargsrepr, type(password).__name__, Secret(password.reveal())]

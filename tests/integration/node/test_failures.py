@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actorq import RemoteError
+from actorq import RemoteError, Secret
 from actorq.testing.wait import wait_until
 from tests.integration.node import task_classes as tasks
 from tests.nodes import ROOT, NodeProcess, home_of
@@ -76,3 +76,25 @@ def test_what_is_not_on_the_list_is_never_rebuilt(kind: str, name: str) -> None:
 def test_the_nodes_log_has_the_traceback_too(node: NodeProcess) -> None:
     fail("stranger")
     wait_until(lambda: 'raise Stranger("locked", threading.Lock())' in node.output, 10, "the traceback in the log")
+
+
+@pytest.mark.parametrize("serializer", ["msgpack", "json", "pickle"])
+def test_a_secret_arrives_and_is_shown_nowhere(node: NodeProcess, serializer: str) -> None:
+    call = ("ann", Secret("hunter2"), 4711)
+    sent = tasks.login.apply_async(call, serializer=serializer)
+    assert sent.get(timeout=10) == ["('ann', ***, ***)", "{}", "Secret", Secret("hunter2")]
+    failed = tasks.login.apply_async(call, {"fail": True}, serializer=serializer)
+    with pytest.raises(ValueError, match="ann") as caught:
+        failed.get(timeout=10)
+    wait_until(lambda: failed.id in node.output, 10, "the end of the task in the log")
+    line = next(line for line in node.output.splitlines() if failed.id in line)
+    assert "('ann', ***, ***)" in line
+    for text in (repr(caught.value), failed.traceback, node.output):
+        assert "hunter2" not in str(text)
+        assert "4711" not in str(text)
+
+
+def test_a_call_says_what_is_shown_of_it(node: NodeProcess) -> None:
+    sent = tasks.fail_as.apply_async(("silent",), argsrepr="(quiet)")
+    wait_until(lambda: sent.ready() and sent.id in node.output, 10, "the end of the task in the log")
+    assert "(quiet)" in next(line for line in node.output.splitlines() if sent.id in line)
