@@ -137,6 +137,7 @@ def test_hup_brings_newer_code_slot_by_slot_and_nothing_is_lost(
     node: NodeProcess, folder: Path, home: Path, app: App
 ) -> None:
     assert send(app, "version").get(timeout=20) == 1
+    wait_until(lambda: len(node.slot_pids()) == 2, 20, "the slots")
     old = set(node.slot_pids())
     long = send(app, "nap", 1.5)
     wait_started(long)
@@ -159,6 +160,7 @@ def test_hup_brings_newer_code_slot_by_slot_and_nothing_is_lost(
 def test_a_hup_with_code_that_can_not_be_imported_keeps_the_old_and_says_so_once(
     node: NodeProcess, folder: Path, app: App
 ) -> None:
+    wait_until(lambda: len(node.slot_pids()) == 2, 20, "the slots")
     slots = set(node.slot_pids())
     (folder / "tasks.py").write_text("import nothing_of_this_name")
     os.kill(node.pid, signal.SIGHUP)
@@ -177,11 +179,13 @@ def test_two_hups_in_a_row_end_with_the_newest_code(node: NodeProcess, folder: P
     busy = [send(app, "nap", 1.0) for _ in range(2)]
     wait_started(*busy)
     for number in (2, 3):
-        (folder / "tasks.py").write_text(TASKS.replace("return 1", f"return {number}"))
+        # Of another size each time: Python takes a source of the same second and size for unchanged.
+        (folder / "tasks.py").write_text(TASKS.replace("return 1", f"return {number}") + "#" * number)
         os.kill(node.pid, signal.SIGHUP)
         wait_reloaded(node, number - 1)
     assert all(result.get(timeout=20) for result in busy)
-    assert {send(app, "version").get(timeout=20) for _ in range(10)} == {3}
+    newest = [3] * 10
+    wait_until(lambda: [send(app, "version").get(timeout=20) for _ in newest] == newest, 20, "the newest code alone")
     wait_until(lambda: len(node.slot_pids()) == 2, 20, "the pool to have its size")
     assert node.stop() == 0
 
