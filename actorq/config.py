@@ -30,7 +30,7 @@ ENVIRONMENT_PREFIX: Final = "ACTORQ_"
 # Celery's names for what has one here already.
 ALIASES: Final = {"task_default_queue": "default_queue", "task_default_priority": "default_priority"}
 # Environment variables of the command line that aren't settings.
-_NOT_SETTINGS: Final = frozenset({"HOME", "APP", "LOGLEVEL", "NODE", "PLUGIN"})
+_NOT_SETTINGS: Final = frozenset({"HOME", "APP", "LOGLEVEL", "LOGSTYLE", "NODE", "PLUGIN"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,15 +7,31 @@ fetches the real logger at its first use. Only `node` and `cli` configure struct
 from __future__ import annotations
 
 import logging
+import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["LazyLogger", "get_logger", "set_plain_level"]
+__all__ = [
+    "LazyLogger",
+    "LogStyle",
+    "find_style",
+    "follow_node",
+    "get_logger",
+    "make_processors",
+    "set_plain_logs",
+    "tell_slots",
+]
 
-_plain_level = logging.WARNING  # of a program that hasn't set up structlog
+LogStyle = Literal["lines", "console", "json"]
+
+_LEVEL, _STYLE = "ACTORQ_LOGLEVEL", "ACTORQ_LOGSTYLE"  # how a node's slots hear of them
+
+# Of a program that hasn't set up structlog. A slot hasn't either: most never log, and it would be loaded before the fork.
+_plain_level = logging.WARNING
+_plain_style: LogStyle = "lines"
 
 
 class LazyLogger:
@@ -41,23 +57,40 @@ class LazyLogger:
 
 
 def _make_plain(name: str) -> Any:
-    """Return a logger for a program that hasn't set up structlog: warnings and worse, a line each, on stderr."""
+    """Return a logger for a program that hasn't set up structlog."""
     import structlog  # noqa: PLC0415
 
+    values: Any = {"logger_name": name} if _plain_style == "lines" else {}
     return structlog.wrap_logger(
         structlog.WriteLogger(sys.stderr),
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            structlog.processors.format_exc_info,
-            _render_plain,
-        ],
+        processors=make_processors(_plain_style),
         wrapper_class=structlog.make_filtering_bound_logger(_plain_level),
-        logger_name=name,
+        **values,
     )
 
 
-def _render_plain(_logger: Any, _method: str, event: Any) -> str:
+def make_processors(style: LogStyle) -> list[Any]:
+    """Return structlog's processors: `lines` of keys and values, a `console` to look at, or `json` for programs."""
+    import structlog  # noqa: PLC0415
+
+    renderer: Any
+    match style:
+        case "lines":
+            renderer = _render_line
+        case "console":
+            renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        case "json":
+            renderer = structlog.processors.JSONRenderer(default=str)
+    return [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=style != "console"),
+        structlog.processors.format_exc_info,
+        renderer,
+    ]
+
+
+def _render_line(_logger: Any, _method: str, event: Any) -> str:
     """Return the event as one line of keys and values; a traceback follows on lines of its own."""
     import structlog  # noqa: PLC0415
 
@@ -66,10 +99,27 @@ def _render_plain(_logger: Any, _method: str, event: Any) -> str:
     return f"{render(_logger, _method, event)}{text and chr(10)}{text}"
 
 
-def set_plain_level(level: str) -> None:
-    """Choose from which level on, by its name in `logging`, events are shown where structlog isn't set up."""
-    global _plain_level  # noqa: PLW0603  one for the process, like what it stands in for
-    _plain_level = getattr(logging, level.upper(), logging.WARNING)
+def set_plain_logs(level: str, style: LogStyle = "lines") -> None:
+    """Choose from which level on, by its name in `logging`, and how events are shown where structlog isn't set up."""
+    global _plain_level, _plain_style
+    _plain_level, _plain_style = getattr(logging, level.upper(), logging.WARNING), style
+
+
+def find_style(*, as_json: bool) -> LogStyle:
+    """Return how events are to be shown."""
+    return "console" if sys.stderr.isatty() and not as_json else "json"
+
+
+def tell_slots(level: str, *, as_json: bool = False) -> None:
+    """Let the slots of this node, which write to the same stream how their tasks end, do it as the node does."""
+    os.environ[_LEVEL], os.environ[_STYLE] = level, find_style(as_json=as_json)
+
+
+def follow_node() -> None:
+    """In a slot: do as `tell_slots` said."""
+    style = os.environ.get(_STYLE)
+    known: LogStyle = "console" if style == "console" else "json" if style == "json" else "lines"
+    set_plain_logs(os.environ.get(_LEVEL, "info"), known)
 
 
 def get_logger(name: str) -> LazyLogger:

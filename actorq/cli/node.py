@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,6 +11,7 @@ import click
 from actorq.cli.common import Common, common_options, with_errors
 from actorq.config import DURABILITIES, POOLS
 from actorq.errors import ConfigError
+from actorq.log import tell_slots
 from actorq.pools import read_pools
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def node(common: Common, /, name: str | None, loglevel: str, lifeline: int | Non
 
     if not common.app:
         raise ConfigError("expected an application, got none; say which with -A MODULE or ACTORQ_APP")
-    os.environ["ACTORQ_LOGLEVEL"] = loglevel  # for slots, which log how their tasks end
+    tell_slots(loglevel, as_json=common.as_json)
     # First of all: it imports the application in a process of its own while this one imports what a node needs.
     zygote = ZygoteProcess(common.app, plugins=common.plugins, values=common.plugin_values)
     zygote.start()

@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from actorq.log import set_plain_level
+from actorq.log import follow_node
 from actorq.plugins.hooks import HookedTasks
 from actorq.pools import KINDS
 from actorq.slot.limits import KnownLimits
@@ -61,7 +61,7 @@ def run_slot(options: SlotOptions, app: App | None) -> None:
     ignore_stop_signals()
     _reseed()
     _show_lines_at_once()
-    set_plain_level(os.environ.get("ACTORQ_LOGLEVEL", "info"))
+    follow_node()
     _offer_to_the_oom_killer()
     home = Home(Path(options.home), Path(options.runtime))
     tasks: Mapping[str, RunnableTask] | HookedTasks = {}
