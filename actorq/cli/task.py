@@ -5,8 +5,10 @@ Whatever changes something says what it did with each id, and ends with 1 where 
 
 from __future__ import annotations
 
+import json
 import sys
-from typing import TYPE_CHECKING, Final
+import time
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -16,17 +18,27 @@ from actorq.cli.common import (
     common_options,
     open_hub,
     print_data,
+    print_facts,
     print_table,
     say_error,
     with_errors,
 )
+from actorq.cli.spans import tell_ago, tell_span
 from actorq.client.revoking import revoke
+from actorq.client.tasks import describe_task
+from actorq.client.why import explain
+from actorq.messages.states import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 __all__ = ["task"]
 
+# What is in the sentences already, or in a form for programs.
+HIDDEN: Final = {
+    *("where", "why", "traceback", "hidden", "args", "kwargs", "paused", "slots", "takers", "free", "leaving"),
+    *("ahead", "waiting", "is_chosen", "is_revoked", "is_leaving", "taken", "number", "terminating", "running_s"),
+}
 LISTED: Final = 20  # ids of one listing; more are counted
 MEANINGS: Final = {
     "revoked": "it waited; it has ended as REVOKED",
@@ -41,7 +53,70 @@ MEANINGS: Final = {
 @click.group()
 @common_options
 def task(common: Common, /) -> None:
-    """Cancel tasks."""
+    """Show single tasks, say why they wait, and cancel them."""
+
+
+@task.command("show")
+@common_options
+@click.argument("task_id", metavar="ID")
+@click.option("--args", "arguments", is_flag=True, help="Its arguments, too, where they are plain data.")
+@with_errors
+def show(common: Common, /, task_id: str, *, arguments: bool) -> None:
+    """Show the whole life of a task, by its ID."""
+    facts = _ask_facts(common, task_id, arguments=arguments)
+    facts["why"] = list(explain(facts, time.time()))
+    print_data(common, facts, _print_task)
+    if facts["state"] == UNKNOWN:
+        raise SystemExit(EXIT_CRASH)
+
+
+@task.command("why")
+@common_options
+@click.argument("task_id", metavar="ID")
+@with_errors
+def why(common: Common, /, task_id: str) -> None:
+    """Say why a task waits, by its ID; or what else has become of it."""
+    facts = _ask_facts(common, task_id)
+    said = list(explain(facts, time.time()))
+    print_data(common, {"id": task_id, "state": facts["state"], "why": said}, lambda _: click.echo("\n".join(said)))
+    if facts["state"] == UNKNOWN:
+        raise SystemExit(EXIT_CRASH)
+
+
+def _ask_facts(common: Common, task_id: str, *, arguments: bool = False) -> dict[str, Any]:
+    with open_hub(common) as hub:
+        try:
+            return describe_task(hub.ask, hub.app.home, task_id, arguments=arguments)
+        except ValueError as error:
+            raise click.UsageError(str(error)) from None
+
+
+def _print_task(facts: Mapping[str, Any]) -> None:
+    now = time.time()
+    shown: dict[str, object] = {}
+    for name, value in facts.items():
+        if name in HIDDEN or value is None or value in ({}, [], "") or isinstance(value, dict | list):
+            continue
+        shown[name.removesuffix("_at").removesuffix("_s")] = _tell(name, value, now)
+    headers = facts.get("headers")
+    if headers:
+        shown["headers"] = json.dumps(headers, default=str)
+    for name in ("args", "kwargs"):
+        if name in facts:
+            shown[name] = json.dumps(facts[name], default=repr)
+    if "hidden" in facts:
+        shown["arguments"] = f"not shown: {facts['hidden']}"
+    print_facts(shown.items())
+    click.echo()
+    click.echo("\n".join(facts["why"]))
+    if facts.get("traceback"):
+        click.echo(f"\n{str(facts['traceback']).rstrip()}")
+
+
+def _tell(name: str, value: Any, now: float) -> object:
+    if name.endswith("_at") or name in ("eta", "expires"):
+        return tell_ago(value, now) if value <= now else f"in {tell_span(value - now)}"
+    return tell_span(value) if name.endswith("_s") else value
 
 
 @task.command("cancel")

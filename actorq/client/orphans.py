@@ -9,11 +9,12 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import msgspec
 
 from actorq.client.records import iterate_records
+from actorq.messages.ids import parse_task_id
 from actorq.messages.task import TaskMessage
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from actorq.transport.paths import Home
 
-__all__ = ["OrphanOutbox", "find_orphans", "holds", "read_outbox"]
+__all__ = ["OrphanOutbox", "find_orphans", "find_outbox", "holds", "read_outbox"]
 
 CHUNK: Final = 1000  # tasks that a take-over commits at a time
 STALE_S: Final = 60.0  # a segment that was made but never named: its writer died in between
@@ -89,6 +90,47 @@ def holds(home: Home, outbox_id: int, number: int) -> bool:
     """Return whether the task is in an outbox file of this home: accepted, and perhaps not yet taken by a broker."""
     paths = sorted(home.outboxes.glob(f"{outbox_id:016x}.*"))
     return any(message.number == number for message in read_outbox(paths))
+
+
+def find_outbox(home: Home, task_id: str) -> dict[str, Any] | None:
+    """Return what is known of the outbox file that holds this task: `pid` of its process, None where that is gone.
+
+    None: it is in no outbox of this home.
+    """
+    parsed = parse_task_id(task_id)
+    if parsed is None or not holds(home, *parsed):
+        return None
+    for path in sorted(home.outboxes.glob(f"{parsed[0]:016x}.*"), reverse=True):
+        pid = find_lock_holder(path)
+        if pid is not None:
+            return {"pid": pid}
+    return {"pid": None}
+
+
+def find_lock_holder(path: Path) -> int | None:
+    """Return the process that has the lock of a file, 0 where it can't be told which; None: nobody has it."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        inode = os.fstat(fd).st_ino
+        return next((pid for pid, locked in _list_locks() if locked == inode), 0)
+    finally:
+        os.close(fd)
+    return None
+
+
+def _list_locks() -> list[tuple[int, int]]:
+    """Return `(pid, inode)` of every lock on this machine, as far as its kernel tells."""
+    try:
+        with open("/proc/locks", encoding="ascii") as table:
+            rows = [line.split() for line in table]
+    except OSError:
+        return []
+    return [(int(row[4]), int(row[5].rpartition(":")[2])) for row in rows if len(row) > 5 and row[1] == "FLOCK"]
 
 
 def _list_outboxes(home: Home) -> dict[int, list[Path]]:

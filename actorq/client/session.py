@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 from actorq.client.callbacks import Callbacks
 from actorq.client.inbox import Inbox, Waiter
 from actorq.client.link import Link
+from actorq.client.orphans import find_outbox
 from actorq.client.outbox import Outbox, holds
+from actorq.client.why import explain
 from actorq.errors import ActorqError, BrokerUnavailable, QueueFull, ResultTimeout, ResultUnknown
 from actorq.messages.ids import format_task_id, parse_task_id
 from actorq.messages.states import NUMBERS, PENDING, UNKNOWN
@@ -177,10 +179,12 @@ class Session:
         if isinstance(key, int) and key > self.outbox.confirmed:
             return f"the node at {self.home.path} has not confirmed it yet"
         try:
-            answer = self.link.ask("task_state", {"ids": [self.find_id(key)]}, LAST_WORD_S, repeat=True)
+            facts = self.link.ask("task_facts", {"id": self.find_id(key)}, LAST_WORD_S, repeat=True) or {}
         except ActorqError as error:
             return f"it was confirmed, and the node says nothing more about it: {error}"
-        return describe((answer or {}).get(self.find_id(key)) or {})
+        if facts.get("where") == "nowhere" and isinstance(key, str):
+            facts["outbox"] = find_outbox(self.home, key)
+        return "; ".join(explain(facts, time.time()))
 
     # -- a queue at its bound ------------------------------------------------------------------------------------------
 
@@ -241,20 +245,3 @@ class Session:
         self.successor = successor
         self.outbox.abandon()
         self.link.abandon()
-
-
-def describe(facts: dict[str, Any]) -> str:
-    """Return one line about a task from what the broker knows of it."""
-    state = facts.get("state", UNKNOWN)
-    running_s, eta = facts.get("running_s"), facts.get("eta")
-    if running_s is not None:
-        return f"it has been running for {running_s:.1f} s in slot {facts.get('slot', '?')}"
-    if eta and eta > time.time():
-        return f"it is due in {eta - time.time():.1f} s"
-    if state == PENDING:
-        ahead = facts.get("ahead")
-        behind = f" behind {ahead} others" if ahead else ""
-        return f"it is queued in {facts.get('queue', 'its queue')!r}{behind}; is a node running with free slots?"
-    if state == UNKNOWN:
-        return "the node doesn't know it: its result was forgotten or has expired"
-    return f"its state is {state}"

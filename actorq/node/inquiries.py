@@ -18,6 +18,7 @@ from actorq.node.messages import AskDead, Fetch, Fetched, LookedUp, LookUp, Node
 from actorq.node.peers import NodePeer
 from actorq.node.questions import describe_record, describe_slot, describe_stored, describe_task
 from actorq.node.subscriptions import Subscriptions, split_results
+from actorq.node.task_facts import gather_facts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -89,6 +90,8 @@ class Inquiries:
         try:
             if ask.command == "task_state":
                 self._tell_states(peer, ask)
+            elif ask.command == "task_facts":
+                self._tell_facts(peer, ask)
             elif ask.command == "forget":
                 self._forget(peer, ask)
             elif ask.command in self._others:
@@ -130,6 +133,23 @@ class Inquiries:
         keys = [key for task_id in ask.arguments["ids"] if (key := self._find_key(task_id)) is not None]
         self._ledger.forget(keys)
         self.reply(peer.routing_id, wire.Answer(ask.request, len(keys)))
+
+    def _tell_facts(self, peer: ClientPeer, ask: wire.Ask) -> None:
+        """Answer everything about one task; with `body` its arguments, too."""
+        task_id, body = ask.arguments["id"], bool(ask.arguments.get("body"))
+        if not isinstance(task_id, str):
+            raise TypeError(f"expected an id as text, got {task_id!r}")
+
+        def tell(message: LookedUp) -> None:
+            try:
+                facts = gather_facts(self._ledger, self._slots, task_id, message.found[task_id], body=body)
+            except Exception as error:  # one who asks mustn't end the broker
+                log.exception("question_failed", command=ask.command)
+                self.reply(peer.routing_id, wire.Answer(ask.request, error=f"the task can't be described: {error!r}"))
+            else:
+                self.reply(peer.routing_id, wire.Answer(ask.request, facts))
+
+        self._store.tell(LookUp([task_id], tell, self._me, with_dead=True))
 
     def _tell_states(self, peer: ClientPeer, ask: wire.Ask) -> None:
         """Answer `{task_id: state}`, after a look into the store for what isn't in memory."""

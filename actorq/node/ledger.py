@@ -18,7 +18,7 @@ import msgspec
 from actorq.codec import encode_failure
 from actorq.engine.protocol import Change, NewTask
 from actorq.errors import SlotLost
-from actorq.messages.ids import NUMBER_BITS, NUMBER_MASK
+from actorq.messages.ids import NUMBER_BITS, NUMBER_MASK, make_key, parse_task_id
 from actorq.messages.states import FAILURE, NUMBERS, RETRY
 from actorq.messages.task import TO_THE_BACK, Delivery, Report, ResultRecord, TaskMessage
 from actorq.node import lanes
@@ -427,6 +427,14 @@ class Ledger:
                 return delivery, slot
         waiting = self.lanes.find(key)
         return None if waiting is None else (waiting, None)
+
+    def find_key(self, task_id: str) -> int | None:
+        """Return the key of a task that was taken from its outbox; None: it wasn't, or its caller chose the id."""
+        parsed = parse_task_id(task_id)
+        outbox = self.outboxes.get(parsed[0]) if parsed else None
+        if outbox is None or parsed is None or not 0 < parsed[1] <= outbox.taken:
+            return None
+        return make_key(outbox.no, parsed[1])
 
     def find_aliases(self, aliases: Collection[str]) -> dict[str, int]:
         """Return `{alias: key}` for those of tasks in memory that the store may not have heard of. Slow."""

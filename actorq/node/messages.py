@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from actorq.actors import ActorRef
-    from actorq.engine.protocol import Receipt, StoredTask
+    from actorq.engine.protocol import DeadTask, Receipt, StoredTask
     from actorq.messages.task import ResultRecord, TaskMessage
     from actorq.messages.wire import Answer, Ask, Steer
     from actorq.node.batch import Sealed
@@ -156,19 +156,21 @@ class Fetched(msgspec.Struct, frozen=True):
 
 
 class LookUp(msgspec.Struct, frozen=True):
-    """Find tasks by id or alias, finished or not; answered with `LookedUp` for `context`."""
+    """Find tasks by id or alias, finished or not; answered with `LookedUp` for `context`. `with_dead`: dead letters, too."""
 
     ids: Sequence[str]
     context: Any
     reply_to: ActorRef[Any]
+    with_dead: bool = False
 
 
 class Found(msgspec.Struct, frozen=True):
-    """What the store knows of one id: nothing (all None), its result, or its unfinished task."""
+    """What the store knows of one id: nothing (all None), its result (and its dead letter), or its unfinished task."""
 
     key: int | None = None
     record: ResultRecord | None = None
     task: StoredTask | None = None
+    dead: DeadTask | None = None
 
 
 class LookedUp(msgspec.Struct, frozen=True):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from actorq.node.ledger import Ledger
     from actorq.node.peers import SlotPeer
 
-__all__ = ["describe_record", "describe_slot", "describe_stored", "describe_task", "task_id_of"]
+__all__ = ["count_ahead", "describe_record", "describe_slot", "describe_stored", "describe_task", "task_id_of"]
 
 
 TOLD_TASKS: Final = 100  # of those that a slot runs, and of those that it holds
@@ -40,7 +40,7 @@ def describe_task(ledger: Ledger, slots: Mapping[str, SlotPeer], key: int) -> di
     delivery, desk = found
     facts = _header(delivery)
     if desk is None:
-        return {"state": PENDING, "ahead": _count_ahead(ledger, delivery), **facts}
+        return {"state": PENDING, "ahead": count_ahead(ledger, delivery), **facts}
     running = slots[desk.name].line.executions() if desk.name in slots else ()
     since = next((each.running_s() for each in running if each.key == key), None)
     state = RECEIVED if since is None else STARTED
@@ -101,7 +101,8 @@ def _header(delivery: Delivery) -> dict[str, Any]:
     }
 
 
-def _count_ahead(ledger: Ledger, delivery: Delivery) -> int:
+def count_ahead(ledger: Ledger, delivery: Delivery) -> int:
+    """Return how many tasks in the windows of its queue run before this one."""
     return sum(_before(window, delivery) for window in ledger.lanes.windows(delivery.message.queue))
 
 

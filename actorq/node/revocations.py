@@ -23,7 +23,7 @@ import msgspec
 from actorq.actors.signals import Invoke
 from actorq.log import get_logger
 from actorq.messages import wire
-from actorq.messages.ids import make_key, parse_task_id
+from actorq.messages.ids import parse_task_id
 from actorq.messages.signals import check_signal
 from actorq.messages.wire import Answer
 from actorq.node.messages import LookedUp, LookUp
@@ -147,7 +147,7 @@ class Revocations:
     def _recall(self, order: _Order) -> None:
         """Take back what slots hold and haven't started."""
         for task_id in order.question.ids:
-            key = self._find_key(task_id)
+            key = self._ledger.find_key(task_id)
             if key is not None:
                 order.keys.setdefault(task_id, key)
         wanted = set(order.keys.values())
@@ -164,14 +164,6 @@ class Revocations:
         if not order.recalls:
             self._apply(order)
 
-    def _find_key(self, task_id: str) -> int | None:
-        """Return the key of a task that was taken from its outbox; None: it wasn't, or the caller chose the id."""
-        parsed = parse_task_id(task_id)
-        outbox = self._ledger.outboxes.get(parsed[0]) if parsed else None
-        if outbox is None or parsed is None or not 0 < parsed[1] <= outbox.taken:
-            return None
-        return make_key(outbox.no, parsed[1])
-
     # -- the deed ------------------------------------------------------------------------------------------------------
 
     def _apply(self, order: _Order) -> None:
@@ -183,7 +175,8 @@ class Revocations:
         for peer in self._slots.values():
             held = keys & peer.desk.held.keys()
             running |= held
-            if held and order.question.terminate:
+            # A process of many runs isn't ended for one of them: the others would be interrupted.
+            if held and order.question.terminate and peer.desk.held.keys() <= keys:
                 # Fenced since the recall: if that ends by itself now, no other task starts that could be met instead.
                 peer.desk.closed = peer.desk.doomed = True
                 order.doomed |= dict.fromkeys(held, peer)

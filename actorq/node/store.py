@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import msgspec
+
 from actorq.actors import IGNORE, Actor, Refusal
 from actorq.engine.sqlite import SqliteEngine
 from actorq.errors import StoreFull
@@ -130,14 +132,17 @@ class Store(Actor):
 
     def on_look_up(self, message: LookUp) -> None:
         """Find tasks by id."""
-        message.reply_to.tell(LookedUp(message.context, {task_id: self._find(task_id) for task_id in message.ids}))
+        found = {task_id: self._find(task_id, with_dead=message.with_dead) for task_id in message.ids}
+        message.reply_to.tell(LookedUp(message.context, found))
 
-    def _find(self, task_id: str) -> Found:
+    def _find(self, task_id: str, *, with_dead: bool) -> Found:
         key = find_key(self.engine, task_id)
         if key is None:
             return Found()
         records, tasks = self.engine.results([key]), self.engine.load([key])
-        return Found(key if records or tasks else None, next(iter(records), None), next(iter(tasks), None))
+        dead = self.engine.load_dead([key]) if with_dead else []
+        found = Found(None, next(iter(records), None), next(iter(tasks), None), next(iter(dead), None))
+        return msgspec.structs.replace(found, key=key) if records or tasks else found
 
     def on_ask_dead(self, message: AskDead) -> None:
         """List, requeue or purge dead letters. The broker hears of tasks that are back before their asker does."""

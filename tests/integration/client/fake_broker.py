@@ -226,6 +226,9 @@ class FakeBroker:
     def _answer(self, peer: bytes, ask: wire.Ask) -> None:
         if ask.command == "task_state":
             data: dict[str, Any] = {task_id: {"state": self._state(task_id)} for task_id in ask.arguments["ids"]}
+        elif ask.command == "task_facts":
+            queued = {"where": "window", "queue": "default", "priority": 0, "takers": 1, "free": 1, "ahead": 0}
+            data = {"state": self._state(ask.arguments["id"]), **queued}
         elif ask.command == "forget":
             keys = [self._find(task_id) for task_id in ask.arguments["ids"]]
             for key in keys:
