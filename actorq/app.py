@@ -33,6 +33,7 @@ from actorq.tasks.request import current
 from actorq.tasks.routing import Routes
 from actorq.tasks.sending import apply_call_options, make_message, plan_unregistered
 from actorq.tasks.task import Task
+from actorq.tasks.validation import dump_arguments
 from actorq.transport.paths import Home, find_home, is_default_home
 
 if TYPE_CHECKING:
@@ -210,6 +211,8 @@ class App:
         if plan.check is not None:
             plan.check(*args, **kwargs)
         message = make_message(plan, args, kwargs, options, self._find_parent())
+        if plan.dumps_models:
+            args, kwargs = dump_arguments(args, kwargs)
         body = encode_body(args, kwargs, message.codec_id)
         if self.conf.task_always_eager:
             task, throw = find_here(self.tasks, message.task), self.conf.task_eager_propagates
@@ -222,7 +225,13 @@ class App:
     def send_many(self, plan: SendPlan, calls: Iterable[Sequence[Any]]) -> list[AsyncResult[Any]]:
         """Send a task once for each tuple of arguments: what `Task.delay_many` does."""
         conf = self.conf
-        if self.plugins.hooks.sending or conf.task_always_eager or plan.routing is not None or self._find_parent():
+        if (
+            self.plugins.hooks.sending
+            or conf.task_always_eager
+            or plan.routing is not None
+            or self._find_parent()
+            or plan.dumps_models
+        ):
             return [self.send_with(plan, tuple(call), {}, {}) for call in calls]
         session, check, codec_id = self._session or self._open(), plan.check, plan.codec_id
         lineage, template = self._lineage(), plan.message

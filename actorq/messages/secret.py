@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 __all__ = ["MASK", "Secret"]
 
@@ -34,6 +34,13 @@ class Secret(Generic[T]):
 
     def __hash__(self) -> int:
         return hash((Secret, self._value))
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> Any:
+        """Return what pydantic validates a parameter with that is annotated as a Secret: it must be one."""
+        from pydantic_core import core_schema  # noqa: PLC0415  only pydantic asks
+
+        return core_schema.is_instance_schema(cls)
 
     def __reduce__(self) -> tuple[type[Secret[T]], tuple[T]]:
         return Secret, (self._value,)

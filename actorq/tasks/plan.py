@@ -21,11 +21,12 @@ class SendPlan:
     """What every send of a task has in common, worked out once. `message` is a template: fill it under the outbox's lock.
 
     `is_plain`: the message can go as it is; False where each call has an expiry or a route of its own, or hooks
-    of plugins around it, or runs here. `routing` is there where functions choose the route. `may_inherit`: neither the task
+    of plugins around it, or runs here. `routing` is there where functions choose the route. `dumps_models`: arguments may be
+    pydantic's models. `may_inherit`: neither the task
     nor its route says a priority.
     """
 
-    __slots__ = ("check", "codec_id", "expires_s", "is_plain", "may_inherit", "message", "routing")
+    __slots__ = ("check", "codec_id", "dumps_models", "expires_s", "is_plain", "may_inherit", "message", "routing")
 
     def __init__(
         self,
@@ -36,9 +37,11 @@ class SendPlan:
         routing: Routing,
         *,
         is_plain: bool = True,
+        dumps_models: bool = False,
     ) -> None:
         self.message, self.codec_id, self.expires_s, self.check = message, codec_id, expires_s, check
-        self.is_plain = is_plain and not routing.routers
+        self.is_plain = is_plain and not routing.routers and not dumps_models
+        self.dumps_models = dumps_models
         self.routing = routing if routing.routers else None
         self.may_inherit = routing.own.over(routing.otherwise).priority is None
 
@@ -71,4 +74,4 @@ def plan_sends(task: Task[..., Any], check: Callable[..., None] | None) -> SendP
     )
     is_plain = not (task.expires is not None or task.app.plugins.hooks.sending or conf.task_always_eager)
     is_plain = is_plain and not (conf.task_inherit_parent_priority or conf.has_bounds)
-    return SendPlan(message, codec_id, task.expires, check, routing, is_plain=is_plain)
+    return SendPlan(message, codec_id, task.expires, check, routing, is_plain=is_plain, dumps_models=task.pydantic)

@@ -20,6 +20,7 @@ from actorq.tasks.options import OPTION_NAMES, check_limits, check_options
 from actorq.tasks.plan import plan_sends
 from actorq.tasks.request import Request, current, pop_request, push_request
 from actorq.tasks.retrying import plan_autoretry, plan_retry
+from actorq.tasks.validation import check_installed, dump_models, validate_calls
 
 if TYPE_CHECKING:
     import datetime
@@ -75,6 +76,7 @@ class Task(Generic[P, R]):
     _plan: SendPlan | None = None
     handlers: frozenset[str] = frozenset()
     _is_simple: bool = True
+    _validated: Callable[..., Any] | None = None
     _function: Callable[..., Any] | None = None
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
@@ -110,7 +112,8 @@ class Task(Generic[P, R]):
         self.is_coroutine = inspect.iscoroutinefunction(body)
         self._check = compile_check(body, skip_first=False) if self.typing else None
         self.handlers = find_handlers(type(self), Task)
-        self._is_simple = not self.autoretry_for and "before_start" not in self.handlers
+        self._is_simple = not self.autoretry_for and "before_start" not in self.handlers and not self.pydantic
+        self._validated = None
 
     def apply_settings(self) -> None:
         """Go by other settings of the application from now on."""
@@ -122,6 +125,8 @@ class Task(Generic[P, R]):
         defaults = self.app.task_defaults
         self.__dict__.update(settle_options(defaults, self._said, Task), name=self._said["name"])
         register_expected(self.throws)
+        if self.pydantic:
+            check_installed(self.name)
         check_limits(self.soft_time_limit, self.time_limit or self.app.conf.task_time_limit)
 
     @property
@@ -275,22 +280,30 @@ class Task(Generic[P, R]):
             return (self._function or self.run)(*args, **kwargs)
         if self.is_coroutine:
             return self._run_coroutine(args, kwargs, request)
-        self._prepare(args, kwargs, request)
+        run = self._prepare(args, kwargs, request)
         try:
-            return self.body(*args, **kwargs)
+            value = run(*args, **kwargs)
         except self.autoretry_for as error:
             raise plan_autoretry(self, request, error) from error
+        return dump_models(value) if self.pydantic else value
 
     async def _run_coroutine(self, args: Sequence[Any], kwargs: Mapping[str, Any], request: Request) -> Any:
-        self._prepare(args, kwargs, request)
+        run = self._prepare(args, kwargs, request)
         try:
-            return await self.body(*args, **kwargs)
+            value = await run(*args, **kwargs)
         except self.autoretry_for as error:
             raise plan_autoretry(self, request, error) from error
+        return dump_models(value) if self.pydantic else value
 
-    def _prepare(self, args: Sequence[Any], kwargs: Mapping[str, Any], request: Request) -> None:
+    def _prepare(self, args: Sequence[Any], kwargs: Mapping[str, Any], request: Request) -> Callable[..., Any]:
+        """Do what comes before a run, and return what to call."""
         if "before_start" in self.handlers:
             self.before_start(request.id, args, kwargs)
+        if not self.pydantic:
+            return self.body
+        if self._validated is None:
+            self._validated = validate_calls(self.body, self.redact)
+        return self._validated
 
     def retry(  # noqa: PLR0917  Celery's arguments
         self,
