@@ -16,7 +16,17 @@ from actorq.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["KINDS", "MAX_SLOTS", "PoolKind", "PoolPlan", "Unenforced", "find_unenforced", "plan_pools", "read_pools"]
+__all__ = [
+    "KINDS",
+    "MAX_SLOTS",
+    "SOLO",
+    "PoolKind",
+    "PoolPlan",
+    "Unenforced",
+    "find_unenforced",
+    "plan_pools",
+    "read_pools",
+]
 
 MAX_SLOTS: Final = 1_024  # processes of a node
 
@@ -52,9 +62,14 @@ KINDS: Final = {
             "the coroutine is cancelled; if it doesn't end, the process is killed",
             note="a plain function runs in a thread: its soft limit is not enforced, its hard limit ends the whole process",
         ),
+        PoolKind(
+            *("solo", 3, False, 1, "raised in the task", "the process is killed"),
+            note="has the terminal of its node: for breakpoint()",
+        ),
     )
 }
 ASYNC_CONCURRENCY: Final = 1_000  # where nothing is said
+SOLO: Final = "solo"
 _SPEC: Final = re.compile(r"(?P<kind>[^:@]*)(:(?P<concurrency>[^@]*))?(@(?P<queues>.*))?")
 
 
@@ -154,7 +169,7 @@ def find_unenforced(
 
 
 def _usual(kind: str) -> int:
-    return ASYNC_CONCURRENCY if kind == "async" else os.cpu_count() or 1
+    return min(ASYNC_CONCURRENCY if kind == "async" else os.cpu_count() or 1, KINDS[kind].most)
 
 
 def _read(spec: str) -> PoolPlan:

@@ -33,6 +33,7 @@ class NodeProcess:
     options: tuple[str, ...] = ()
     environ: dict[str, str] = field(default_factory=dict)
     module: str = "actorq"
+    stdin: int = subprocess.DEVNULL
     process: subprocess.Popen[str] | None = None
 
     def start(self) -> Self:
@@ -47,7 +48,7 @@ class NodeProcess:
                 ],
                 stdout=output,
                 stderr=output,
-                stdin=subprocess.DEVNULL,
+                stdin=self.stdin,
                 text=True,
                 cwd=self.folder,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join((str(self.folder), str(ROOT))), **self.environ},

@@ -31,6 +31,7 @@ from actorq.node.node_orders import NAMES, NodeOrders
 from actorq.node.orders import Order
 from actorq.node.overview import UnknownNode, choose_nodes, list_active, list_queues, list_reserved
 from actorq.node.plugin_commands import PluginCommands
+from actorq.node.seats import describe_pools
 from actorq.node.steering import CarryOut, Steering
 from actorq.node.tree_walk import find_entry, find_paths, name_path, near_paths
 from actorq.supervisor import Tree
@@ -293,6 +294,7 @@ class Control(Actor):
             "threads": process.num_threads(),
             "descriptors": process.num_fds(),
             "slots": {each.name: each.pid for each in self.roster.processes.values()},
+            "pools": describe_pools(self.settings),
             "dead_letters": self.system.dead_letters.count,
         }
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from actorq.errors import ConfigError
 from actorq.log import get_logger
 from actorq.messages.queues import QueueChoice, choose_queues
-from actorq.pools import find_unenforced, plan_pools
+from actorq.pools import KINDS, SOLO, find_unenforced, plan_pools
 
 if TYPE_CHECKING:
     from actorq.config import Settings
     from actorq.pools import PoolPlan
     from actorq.slot.orders import AppInfo
 
-__all__ = ["Seat", "Seats", "check_limits", "find_pools", "plan_seats"]
+__all__ = ["Seat", "Seats", "check_limits", "describe_pools", "find_pools", "plan_seats"]
 
 log = get_logger(__name__)
 
@@ -36,6 +36,22 @@ def find_pools(settings: Settings) -> tuple[PoolPlan, ...]:
         ConfigError: they don't fit.
     """
     return plan_pools(settings.pools, settings.pool, settings.concurrency)
+
+
+def describe_pools(settings: Settings) -> list[dict[str, Any]]:
+    """Return the pools and which limits each enforces, as plain data."""
+    return [
+        {
+            "pool": pool.kind,
+            "concurrency": pool.concurrency,
+            "slots": pool.slots,
+            "queues": list(pool.queues),
+            "soft_time_limit": KINDS[pool.kind].soft or "not enforced",
+            "time_limit": KINDS[pool.kind].hard,
+            "note": KINDS[pool.kind].note,
+        }
+        for pool in find_pools(settings)
+    ]
 
 
 def check_limits(info: AppInfo, settings: Settings) -> None:
@@ -85,7 +101,7 @@ def plan_seats(settings: Settings) -> Seats:
         for _ in range(pool.slots)
     )
     takes = choose_queues(settings.queues, settings.exclude_queues)
-    return Seats(seats, seats[0] if seats else Seat(takes=takes))
+    return Seats(seats, next((seat for seat in seats if seat.pool != SOLO), Seat(takes=takes)))
 
 
 def _choose(pool: PoolPlan, settings: Settings) -> QueueChoice | None:

@@ -17,9 +17,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from actorq.log import follow_node
+from actorq.log import follow_node, get_logger
 from actorq.plugins.hooks import HookedTasks
-from actorq.pools import KINDS
+from actorq.pools import KINDS, SOLO
 from actorq.slot.limits import KnownLimits
 from actorq.slot.line import Line, trace_path
 from actorq.slot.outcome import RunnableTask, TaskRunner
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from actorq.slot.orders import SlotOptions
 
 __all__ = ["ignore_stop_signals", "run_slot", "tie_to_node"]
+
+log: Final = get_logger(__name__)
 
 ADOPTION_S: Final = 5.0  # until the process between us and the node has ended
 OOM_SCORE: Final = 300  # the kernel takes a slot before the node when memory runs out
@@ -60,6 +62,8 @@ def run_slot(options: SlotOptions, app: App | None) -> None:
     set_process_name(f"actorq:{options.name}")
     ignore_stop_signals()
     _reseed()
+    if options.pool == SOLO:
+        _take_terminal()
     _show_lines_at_once()
     follow_node()
     _offer_to_the_oom_killer()
@@ -134,6 +138,21 @@ def _reseed() -> None:
     numpy = sys.modules.get("numpy")
     if numpy is not None and "numpy.random" in sys.modules:
         numpy.random.seed()
+
+
+def _take_terminal() -> None:
+    """Read from where the node reads: its terminal, as a rule. The node has put nothing into our standard input.
+
+    We are in a session of our own, so the terminal doesn't control us: Ctrl-C goes to the node, and reading is always allowed.
+    """
+    try:
+        fd = os.open(f"/proc/{os.getppid()}/fd/0", os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC)
+    except OSError as error:  # it is closed, or a socket
+        log.warning("terminal_not_taken", why=error.strerror)
+        return
+    os.dup2(fd, 0)
+    os.close(fd)
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115  as long as the process
 
 
 def _show_lines_at_once() -> None:

@@ -30,6 +30,7 @@ import msgspec
 from actorq.errors import ConfigError
 from actorq.log import get_logger
 from actorq.plugins.parts import configure_plugin, has_node_parts
+from actorq.pools import SOLO
 from actorq.slot.orders import (
     AppFailed,
     AppInfo,
@@ -114,7 +115,8 @@ class Zygote:
 
     def _start_slot(self, options: SlotOptions) -> None:
         _flush_output()  # else every slot would print it again
-        start = self._fork if self._forks and count_threads() == 1 else self._spawn
+        can_fork = self._forks and count_threads() == 1 and options.pool != SOLO
+        start = self._fork if can_fork else self._spawn
         go_fd, say_fd = os.pipe()
         try:
             self._reply(SlotForked(options.name, start(options, go_fd, say_fd)))

@@ -28,10 +28,11 @@ def test_pools_are_read_from_a_text_or_a_list(given: object, expected: tuple[str
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ("fibres:4", "a kind of process, thread, async"),
+        ("fibres:4", "a kind of process, thread, async, solo"),
         ("process:many", "process:concurrency@queues with a whole number"),
         ("process:-1", "a whole number"),
         ("thread:", "a whole number"),
+        ("solo:2", "a concurrency of at most 1"),
         ("thread:513", "a concurrency of at most 512"),
         ("async@", "names of queues"),
         ("async@a,,b", "names of queues"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,7 +17,6 @@ from tests.nodes import NodeProcess, actorq, ask
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from actorq.results import AsyncResult
 
@@ -281,3 +281,45 @@ def test_a_pool_that_isnt_one_is_a_usage_error(folder: Path, home: Path) -> None
     done = actorq("node", "-A", "tasks", "--home", str(home), "-Pfibres:4", cwd=folder)
     assert done.returncode == 2
     assert "expected kind:concurrency@queues with a kind of process, thread, async" in done.stderr
+
+
+def test_a_solo_pool_has_the_terminal_so_a_breakpoint_works(folder: Path, home: Path, app: App) -> None:
+    with (folder / "tasks.py").open("a") as file:
+        file.write("\n@app.task\ndef stop_here(number):\n    breakpoint()\n    return number\n")
+    terminal, theirs = os.openpty()
+    try:
+        with NodeProcess("tasks", home, folder, slots=1, options=("-Psolo",), stdin=theirs) as node:
+            result = app.send_task("tasks.stop_here", [7])
+            wait_until(lambda: "(Pdb)" in node.output, 20, "the debugger's prompt")
+            assert result.state == "STARTED"
+            os.write(terminal, b"p 'seen: %d' % number\nnumber = 42\nc\n")
+            assert result.get(timeout=20) == 42
+            assert "seen: 7" in node.output
+            (pid,) = node.slot_pids()
+            assert "actorq.slot.zygote" in Path(f"/proc/{pid}/cmdline").read_text(), "a fresh interpreter"
+            assert app.send_task("tasks.plain_nap", [0]).get(timeout=20)[0] == pid
+            assert node.stop() == 0
+    finally:
+        os.close(terminal)
+        os.close(theirs)
+
+
+def test_a_solo_slot_that_dies_is_replaced_and_its_limits_are_kept(folder: Path, home: Path, app: App) -> None:
+    with NodeProcess("tasks", home, folder, slots=1, options=("-Psolo",)) as node:
+        with pytest.raises(TimeLimitExceeded):
+            app.send_task("tasks.plain_long").get(timeout=20)
+        assert app.send_task("tasks.nap", [0]).get(timeout=20) in node.slot_pids()
+        assert "limit_not_enforced" not in node.output
+
+
+def test_a_solo_pool_of_several_is_refused(folder: Path, home: Path) -> None:
+    done = actorq("node", "-A", "tasks", "--home", str(home), "-Psolo", "-c4", cwd=folder)
+    assert done.returncode == 3
+    assert "expected concurrency of a pool 'solo' to be at most 1, got 4" in done.stderr
+
+
+def test_stats_say_which_limits_each_pool_enforces(start: Any, folder: Path, home: Path) -> None:
+    start("process:1@cpu", "thread:3")
+    (stats,) = ask(home, folder, "inspect", "stats").values()
+    shown = [(each["pool"], each["concurrency"], each["queues"], each["soft_time_limit"]) for each in stats["pools"]]
+    assert shown == [("process", 1, ["cpu"], "raised in the task"), ("thread", 3, [], "not enforced")]
