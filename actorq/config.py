@@ -114,6 +114,11 @@ class Settings:
         """Whether any queue has a bound of its own."""
         return self.queue_max is not None or any(rule.get("max") for rule in self.task_queues.values())
 
+    @property
+    def broadcasts(self) -> tuple[str, ...]:
+        """Return the queues whose tasks run on every node."""
+        return tuple(queue for queue, rule in self.task_queues.items() if rule.get("broadcast"))
+
     def rule_of(self, queue: str) -> QueueRule:
         """Return what holds for a queue."""
         defaults = {"max": self.queue_max, "on_full": self.queue_on_full, "wait_s": self.queue_wait_s}

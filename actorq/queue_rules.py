@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final, Literal
 
@@ -15,12 +15,14 @@ ON_FULL: Final = ("keep", "raise", "wait")
 class QueueRule:
     """One queue: `max` tasks may wait in it (None: any number).
 
-    At the bound a send keeps its task in the outbox, raises, or waits up to `wait_s`, as `on_full` says.
+    At the bound a send keeps its task in the outbox, raises, or waits up to `wait_s`, as `on_full` says. With `broadcast` its
+    tasks run once on every node.
     """
 
     max: int | None = None
     on_full: Literal["keep", "raise", "wait"] = "keep"
     wait_s: float = 30.0
+    broadcast: bool = False
 
 
 def read_rules(value: Any) -> dict[str, dict[str, Any]]:
@@ -62,4 +64,15 @@ def _check_wait(what: str, said: Any) -> float:
     return float(said)
 
 
-_CHECKS: Final = {"max": _check_max, "on_full": _check_on_full, "wait_s": _check_wait}
+def _check_flag(what: str, said: Any) -> bool:
+    if not isinstance(said, bool):
+        raise ValueError(f"a mapping where {what} is True or False")  # noqa: TRY004  as every check of a setting
+    return said
+
+
+_CHECKS: Final[dict[str, Callable[[str, Any], Any]]] = {
+    "max": _check_max,
+    "on_full": _check_on_full,
+    "wait_s": _check_wait,
+    "broadcast": _check_flag,
+}

@@ -9,24 +9,45 @@ import msgspec
 from actorq.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
-__all__ = ["QueueChoice", "choose_queues"]
+__all__ = ["QueueChoice", "choose_queues", "split_address"]
 
 
 class QueueChoice(msgspec.Struct, array_like=True, frozen=True):
-    """`only` these, or all `but` these; one of the two is empty. `of_pool`: of one pool, whatever its node takes."""
+    """`only` these, or all `but` these; one of the two is empty. `of_pool`: of one pool, whatever its node takes.
+
+    At the hub also where: of queues that are `broadcasts`, only what is addressed to `node`.
+    """
 
     only: tuple[str, ...] = ()
     but: tuple[str, ...] = ()
     of_pool: bool = False
+    node: str = ""
+    broadcasts: tuple[str, ...] = ()
+
+    def chooses(self, queue: str) -> bool:
+        """Return whether this is one of the queues."""
+        return queue in self.only if self.only else queue not in self.but
 
     def takes(self, queue: str) -> bool:
         """Return whether tasks of this queue are taken."""
-        return queue in self.only if self.only else queue not in self.but
+        if self.broadcasts:
+            if queue in self.broadcasts:
+                return False
+            address = split_address(queue, self.broadcasts)
+            if address is not None:
+                return address[1] == self.node and self.chooses(address[0])
+        return self.chooses(queue)
 
     def __str__(self) -> str:
         return f"only {', '.join(self.only)}" if self.only else f"all but {', '.join(self.but)}"
+
+
+def split_address(queue: str, broadcasts: Collection[str]) -> tuple[str, str] | None:
+    """Return `(queue, node)` of the queue in which a broadcast waits for one node (`config@first`); None: it is none."""
+    base, mark, node = queue.partition("@")
+    return (base, node) if mark and base in broadcasts else None
 
 
 def choose_queues(queues: Iterable[str], exclude: Iterable[str]) -> QueueChoice | None:

@@ -23,6 +23,8 @@ from actorq.messages import wire
 from actorq.messages.reasons import is_clean
 from actorq.node.admission import Admission
 from actorq.node.balancer import Balancer
+from actorq.node.broadcasts import OUTBOX_ID as BROADCAST_OUTBOX
+from actorq.node.broadcasts import Broadcasts
 from actorq.node.burials import Burials
 from actorq.node.committer import FULL_RETRY_S, Committer
 from actorq.node.desks import SlotDesk
@@ -83,6 +85,7 @@ class Broker(Actor):
     pinned: ClassVar[bool] = True
     is_open = False  # whether it has a ledger and a socket: after recovery
     ledger: Ledger
+    broadcasts: Broadcasts | None = None  # where there are queues of that kind
     epoch = 0
 
     def init(
@@ -135,6 +138,11 @@ class Broker(Actor):
         )
         for queue in (yield EngineCall("paused")):
             ledger.lanes.pause(queue)
+        if settings.broadcasts:
+            no, taken = yield EngineCall("register_outbox", (BROADCAST_OUTBOX,))
+            desk = ledger.open_outbox(BROADCAST_OUTBOX, no, taken)
+            ask = self.inquiries.queues.ask
+            self.broadcasts = Broadcasts(self, ledger, slots, desk, queues=settings.broadcasts, ask=ask)
         self.revocations = Revocations(
             self,
             ledger,
@@ -254,7 +262,9 @@ class Broker(Actor):
                 return
             desk = self.ledger.slots[hello.name] = SlotDesk(hello.name, places=line.places)
             peer = self._slots[hello.name] = SlotPeer(pid=hello.pid, desk=desk, line=line)
-        peer.pid, peer.desk.node, peer.desk.pid, peer.desk.takes = hello.pid, hello.node, hello.pid, hello.takes
+        peer.pid, peer.desk.node, peer.desk.pid = hello.pid, hello.node, hello.pid
+        peer.desk.broadcasts = self.settings.broadcasts
+        peer.desk.choose(hello.takes)
         peer.desk.after, peer.desk.max_tasks = hello.after, hello.max_tasks
         peer.desk.closed = peer.desk.closed or bool(hello.after)
         self.switchboard.connect(peer, routing_id)
@@ -344,6 +354,8 @@ class Broker(Actor):
             ledger.revoking.look(self.clock.now())
         if ledger.lanes.held:
             ledger.release_held()
+        if self.broadcasts is not None:
+            self.broadcasts.spread(self.clock.now())
         if ledger.waiting:
             hand_out(ledger, self._slots, self._send, self.clock.now())
         for queue, limit in ledger.lanes.refills():

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from actorq.messages.queues import QueueChoice
 from actorq.node.credit import INITIAL_CREDIT
 
 if TYPE_CHECKING:
-    from actorq.messages.queues import QueueChoice
     from actorq.messages.task import Delivery
 
 __all__ = ["OutboxDesk", "SlotDesk"]
@@ -49,6 +51,13 @@ class SlotDesk:
     doomed: bool = False  # its node is asked to end it for what it runs; closed until that is over
     max_tasks: int = 0  # after which it ends; 0: never
     places: int = 1  # how many it runs at once
+    broadcasts: tuple[str, ...] = ()  # queues of which it takes what is for its node
 
     def __post_init__(self) -> None:
         self.credit = max(self.credit, self.places)
+
+    def choose(self, takes: QueueChoice | None) -> None:
+        """Take tasks of these queues from now on."""
+        if self.broadcasts:
+            takes = msgspec.structs.replace(takes or QueueChoice(), node=self.node, broadcasts=self.broadcasts)
+        self.takes = takes

@@ -57,6 +57,6 @@ class Helm:
     def _tell(self, slot: SlotPeer, steer: wire.Steer) -> None:
         if slot.desk.takes is not None and slot.desk.takes.of_pool:
             steer = wire.Steer(slot.desk.takes, steer.limits)
-        slot.desk.takes = steer.takes
+        slot.desk.choose(steer.takes)
         if slot.routing_id:
             self._switchboard.send(slot.routing_id, wire.STEER, steer)

@@ -188,6 +188,23 @@ class Ledger:
             self._end(delivery, revoked_report(delivery, EXPIRED), now)
         return drawn
 
+    # -- one task becomes several --------------------------------------------------------------------------------------
+
+    def put(self, outbox: OutboxDesk, message: TaskMessage) -> int:
+        """Accept a task that nobody has sent, under the next number of an outbox. It is given out once it is stored."""
+        outbox.taken += 1
+        message.number = self._batch.taken[outbox.no] = outbox.taken
+        lane = self.lanes.get_lane(message.queue, message.priority)
+        key = outbox.no << NUMBER_BITS | message.number
+        self._batch.spill(lane, Delivery(key, 0, 0, outbox.outbox_id, message))
+        self.accepted += 1
+        self.unfinished += 1
+        return message.number
+
+    def end(self, delivery: Delivery, report: Report, now: float) -> None:
+        """End a task that was drawn and that no slot has."""
+        self._end(delivery, report, now)
+
     # -- tasks end ----------------------------------------------------------------------------------------------------
 
     def settle(self, slot: SlotDesk, first: int, reports: Sequence[Report], now: float) -> int:

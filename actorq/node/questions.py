@@ -5,8 +5,6 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
 from actorq.messages.ids import NUMBER_BITS, NUMBER_MASK, format_task_id
 from actorq.messages.states import NAMES, PENDING, RECEIVED, RETRY, STARTED
 from actorq.pools import KINDS
@@ -61,6 +59,7 @@ def describe_record(record: ResultRecord) -> dict[str, Any]:
 
 def describe_slot(ledger: Ledger, peer: SlotPeer) -> dict[str, Any]:
     """Return what a slot does: what it runs, what it holds, how much it has done."""
+    takes = peer.desk.takes
     held = peer.desk.held
     running = {each.key: each.running_s() for each in peer.line.executions() if each.key in held}
     active = [
@@ -75,7 +74,7 @@ def describe_slot(ledger: Ledger, peer: SlotPeer) -> dict[str, Any]:
     return {
         "slot": peer.desk.name,
         "node": peer.desk.node,
-        "takes": None if peer.desk.takes is None else msgspec.structs.asdict(peer.desk.takes),
+        "takes": None if not takes or not (takes.only or takes.but) else {"only": takes.only, "but": takes.but},
         "pid": peer.pid,
         "pool": POOLS.get(peer.line.pool, "?"),
         "places": peer.desk.places,

@@ -115,7 +115,7 @@ def describe_waiting(task: StoredTask, *, body: bool) -> dict[str, Any]:
 
 
 def _takes(choice: QueueChoice | None, queue: str) -> bool:
-    return choice is None or choice.takes(queue)
+    return choice is None or choice.takes(queue) or (queue in choice.broadcasts and choice.chooses(queue))
 
 
 def _earlier(one: float | None, other: float | None) -> float | None:
