@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from actorq.actors.signals import Invoke
 from actorq.log import get_logger
 from actorq.node.balance import PATIENCE_S, RECALL_WAIT_S, SlotLoad, plan_recalls
+from actorq.node.liveness import Liveness
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Mapping, Sequence
@@ -37,6 +38,7 @@ class Balancer:
         self, ledger: Ledger, slots: Mapping[str, SlotPeer], switchboard: Switchboard, timers: Timers, clock: Clock
     ) -> None:
         self.recalls = 0
+        self.liveness = Liveness(slots, clock)
         self._ledger, self._slots, self._switchboard = ledger, slots, switchboard
         self._timers, self._clock = timers, clock
         self._timer: Timer | None = None
@@ -66,6 +68,7 @@ class Balancer:
     def _look(self) -> None:
         """Take what slots finished before a long task and haven't sent; recall what waits there if somebody is idle."""
         self._timer = None
+        self.liveness.look()
         loads = []
         idle = [
             peer.desk.takes

@@ -442,6 +442,7 @@ class Broker(Actor):
             counts = {
                 "stale_reports": self._stale_reports,
                 "recalls": self.balancer.recalls,
+                "stuck": self.balancer.liveness.describe(),
                 "slot_deaths": self.burials.count,
                 "full": self.committer.is_full,
             }

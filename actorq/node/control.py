@@ -169,7 +169,7 @@ class Control(Actor):
 
     def _tell_status(self, request: Request, status: dict[str, Any], tree: Outcome) -> None:
         degraded = find_unwell(tree.value) if tree.ok else {"node": f"silent: {tree.error}"}
-        self._reply(request, {**status, "degraded": degraded})
+        self._reply(request, {**status, "degraded": {**degraded, **status.pop("stuck")}})
 
     def _gather(self, request: Request, outcome: Outcome) -> None:
         if not outcome.ok:
