@@ -19,7 +19,7 @@ from actorq.client.carried import CarriedSessions
 from actorq.client.loading import find_module_name, import_module, load_app
 from actorq.client.pipeline import Pipeline
 from actorq.client.session import Session
-from actorq.codec import encode_body
+from actorq.codec import TaskCodec, encode_body
 from actorq.config import load_settings
 from actorq.eager import find_here, run_applied, run_sent
 from actorq.errors import ConfigError
@@ -31,7 +31,14 @@ from actorq.tasks.defaults import TaskDefaults
 from actorq.tasks.origins import check_redefinition
 from actorq.tasks.request import current
 from actorq.tasks.routing import Routes
-from actorq.tasks.sending import apply_call_options, make_message, plan_unregistered
+from actorq.tasks.sending import (
+    append_batch,
+    apply_call_options,
+    encode_call,
+    make_message,
+    pack_message,
+    plan_unregistered,
+)
 from actorq.tasks.task import Task
 from actorq.tasks.validation import dump_arguments
 from actorq.transport.paths import Home, find_home, is_default_home
@@ -186,12 +193,14 @@ class App:
             return self.send_with(plan, args, kwargs, {})
         if plan.check is not None:
             plan.check(*args, **kwargs)
-        body = encode_body(args, kwargs, plan.codec_id)
+        body, message = encode_body(args, kwargs, plan.codec_id), plan.message
+        if len(body) >= plan.packing.look_from:
+            message, body = pack_message(message, plan.packing, body)
         session = self._session or self._open()
         request = current.get()
         if request is None:
-            return AsyncResult(session, session.outbox.append(plan.message, body))
-        return AsyncResult(session, session.outbox.append(plan.message, body, request.root_id, request.id))
+            return AsyncResult(session, session.outbox.append(message, body))
+        return AsyncResult(session, session.outbox.append(message, body, request.root_id, request.id))
 
     def send_with(
         self, plan: SendPlan, args: tuple[Any, ...], kwargs: dict[str, Any], options: Mapping[str, Any]
@@ -213,10 +222,11 @@ class App:
         message = make_message(plan, args, kwargs, options, self._find_parent())
         if plan.dumps_models:
             args, kwargs = dump_arguments(args, kwargs)
-        body = encode_body(args, kwargs, message.codec_id)
+        message, body = encode_call(plan, self.conf, message, (args, kwargs), options)
         if self.conf.task_always_eager:
             task, throw = find_here(self.tasks, message.task), self.conf.task_eager_propagates
-            eager = run_sent(task, self.plugins.hooks.running, message, body, throw=throw)
+            codec = TaskCodec.plan(self.conf)
+            eager = run_sent(task, self.plugins.hooks.running, message, body, codec, throw=throw)
             return cast("AsyncResult[Any]", eager)  # for its callers it is one
         session = self._find_session(message.queue) if self._has_bounds else self._session or self._open()
         number = session.outbox.append(message, body, *self._lineage())
@@ -248,7 +258,7 @@ class App:
                 bodies.append(encode_body(args, {}, codec_id))
             if self._has_bounds:
                 session = self._find_session(template.queue)
-            numbers = session.outbox.append_batch(template, bodies, *lineage)
+            numbers = append_batch(session.outbox, plan, template, bodies, lineage)
             results.extend([AsyncResult(session, number) for number in numbers])
         return results
 

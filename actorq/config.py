@@ -21,10 +21,11 @@ from actorq.queue_rules import ON_FULL, QueueRule, read_rules
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-__all__ = ["DURABILITIES", "POOLS", "SERIALIZERS", "Settings", "load_settings", "suggest"]
+__all__ = ["COMPRESSIONS", "DURABILITIES", "POOLS", "SERIALIZERS", "Settings", "load_settings", "suggest"]
 
 DURABILITIES: Final = ("power", "process", "none")
 SERIALIZERS: Final = ("msgpack", "json", "pickle", "cloudpickle")
+COMPRESSIONS: Final = ("none", "zlib", "zstd")
 POOLS: Final = tuple(KINDS)
 ENVIRONMENT_PREFIX: Final = "ACTORQ_"
 # Celery's names for what has one here already.
@@ -40,7 +41,13 @@ class Settings:
     durability: Literal["power", "process", "none"] = "power"
     default_queue: str = "default"
     default_priority: int = 0
-    serializer: str = "msgpack"
+    task_serializer: str = "msgpack"  # of arguments, for tasks that say nothing
+    result_serializer: str | None = None  # of results; None: that of the task's arguments
+    accept_content: tuple[str, ...] = ("msgpack", "json")  # what is decoded here; reading the others runs code
+    task_compression: str | None = None  # of arguments, for tasks that say nothing
+    result_compression: str | None = None
+    compression_min_bytes: int = 4096  # smaller ones aren't worth it
+    message_max_bytes: int = 64 << 20  # arguments or result of one task, before compression
     max_deliveries: int = 3
     result_expires_s: float = 86_400.0
     concurrency: int | None = None  # of each pool that doesn't say; None: as usual for its kind, 0: a hub without slots
@@ -249,11 +256,25 @@ def _names(value: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in found if name))
 
 
+def _serializers(value: Any) -> tuple[str, ...]:
+    found = tuple(name.removeprefix("application/").removeprefix("x-") for name in _names(value))
+    if not found or not set(found) <= set(SERIALIZERS):
+        raise ValueError(f"some of {', '.join(map(repr, SERIALIZERS))}")
+    return found
+
+
 _CHECKS: Final[dict[str, Callable[[Any], Any]]] = {
     "durability": _one_of(DURABILITIES),
     "default_queue": _text,
     "default_priority": _number(0, whole=True, high=9),
-    "serializer": _one_of(SERIALIZERS),
+    "task_serializer": _one_of(SERIALIZERS),
+    "result_serializer": _or_none(_one_of(SERIALIZERS)),
+    "accept_content": _serializers,
+    "task_compression": _or_none(_one_of((*COMPRESSIONS, "gzip"))),
+    "result_compression": _or_none(_one_of((*COMPRESSIONS, "gzip"))),
+    "compression_min_bytes": _number(0, whole=True),
+    # The broker takes frames of 256 MiB, and there is something around the arguments.
+    "message_max_bytes": _number(1024, whole=True, high=240 << 20),
     "max_deliveries": _number(1, whole=True),
     "result_expires_s": _number(0, whole=False),
     "concurrency": _or_none(_number(0, whole=True, high=10_000)),

@@ -12,7 +12,7 @@ import time
 import traceback
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from actorq.codec import decode_body, decode_failure, decode_result, encode_body, encode_failure, encode_result
+from actorq.codec import decode_body, decode_failure, decode_result, encode_failure
 from actorq.errors import Ignore, NotRegistered, Reject, Retry, TaskIgnored, TaskRevoked
 from actorq.messages.ids import format_task_id, new_outbox_id
 from actorq.messages.states import FAILURE, IGNORED, REJECTED, RETRY, REVOKED, SUCCESS
@@ -25,6 +25,7 @@ from actorq.tasks.request import Request, current, pop_request, push_request
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
 
+    from actorq.codec import TaskCodec
     from actorq.plugins.plugin import Plugin
     from actorq.tasks.task import Task
 
@@ -65,17 +66,19 @@ def run_applied(
 
 
 def run_sent(
-    task: Task[..., Any], hooks: tuple[Plugin, ...], message: TaskMessage, body: bytes, *, throw: bool
+    task: Task[..., Any], hooks: tuple[Plugin, ...], message: TaskMessage, body: bytes, codec: TaskCodec, *, throw: bool
 ) -> EagerResult[Any]:
     """Run a task as a node would: everything goes through the codec; with `throw` its exception is raised as it is."""
     codec_id = message.codec_id
-    arguments = decode_body(codec_id, body)
-    request = _make_request(message, arguments)
+    request = _make_request(message, ((), {}))
     try:
+        arguments = decode_body(codec_id, body, codec.accept)
+        request.args, request.kwargs = arguments
         if message.expires is not None and message.expires <= time.time():
             raise TaskRevoked(f"expired at {message.expires:.3f}, before it could start")
-        returned = _run(_with_hooks(task, hooks), request, arguments, codec_id)
-        value = None if message.flags & FLAG_IGNORE_RESULT else decode_result(*encode_result(returned, codec_id))
+        returned = _run(_with_hooks(task, hooks), request, arguments, codec)
+        is_kept = not message.flags & FLAG_IGNORE_RESULT
+        value = decode_result(*codec.encode_result(returned, codec_id), codec.accept) if is_kept else None
     except Ignore:
         return EagerResult(request.id, IGNORED, TaskIgnored(), was_sent=True)
     except (Exception, SystemExit) as error:  # a slot outlives sys.exit(), too
@@ -89,8 +92,11 @@ def run_sent(
     return EagerResult(request.id, SUCCESS, value, was_sent=True)
 
 
-def _run(task: Task[..., Any], request: Request, arguments: _Arguments, codec_id: int | None = None) -> Any:
-    """Run `task` until it doesn't ask for another run; the waits in between are left out."""
+def _run(task: Task[..., Any], request: Request, arguments: _Arguments, codec: TaskCodec | None = None) -> Any:
+    """Run `task` until it doesn't ask for another run; the waits in between are left out.
+
+    With a `codec` the arguments of another run go through it.
+    """
     while True:
         token = push_request(request)
         try:
@@ -99,8 +105,9 @@ def _run(task: Task[..., Any], request: Request, arguments: _Arguments, codec_id
         except Retry as again:
             if again.arguments:
                 arguments = again.arguments
-                if codec_id is not None:
-                    arguments = decode_body(codec_id, encode_body(*arguments, codec_id))
+                if codec is not None:
+                    again_in = codec.encode_retry(arguments, request.message.codec_id)
+                    arguments = decode_body(*again_in, codec.accept)
             tell_end(task.definition, request, RETRY, again)
             request.message.retries += 1
             if again.expires is not None:

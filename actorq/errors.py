@@ -13,7 +13,10 @@ Bad arguments are `ValueError` or `TypeError`, raised where they were given; con
     │  ├─ StoreLocked              another process or another user owns the home (exit 4)
     │  ├─ StoreDamaged             the store lost something it had confirmed (exit 5)
     │  └─ StoreFull                no room on the disk; also a QueueFull
-    ├─ EncodeError, DecodeError    a value doesn't fit its serializer, or bytes aren't what they claim to be
+    ├─ EncodeError                 a value doesn't fit its serializer
+    │  └─ MessageTooLarge          it is more than the setting message_max_bytes; also a DecodeError
+    ├─ DecodeError                 bytes aren't what they claim to be
+    │  └─ ContentDisallowed        their format is off where they were to be decoded
     ├─ ResultTimeout               also a TimeoutError
     ├─ ResultUnknown               the id was never accepted here
     ├─ TaskError                   how a task ended, seen from the caller
@@ -53,12 +56,14 @@ __all__ = [
     "AskTimeout",
     "BrokerUnavailable",
     "ConfigError",
+    "ContentDisallowed",
     "DecodeError",
     "EncodeError",
     "Exit",
     "Ignore",
     "MailboxFull",
     "MaxRetriesExceeded",
+    "MessageTooLarge",
     "NoGateway",
     "NotRegistered",
     "PluginError",
@@ -159,6 +164,28 @@ class EncodeError(ActorqError):
 
 class DecodeError(ActorqError):
     """Bytes are not what they claim to be, or their serializer is not allowed here."""
+
+
+class ContentDisallowed(DecodeError):
+    """Content of the format `content` was not decoded, because whoever was to do it accepts only `accepted`."""
+
+    def __init__(self, content: str, accepted: Sequence[str]) -> None:
+        self.content, self.accepted = content, tuple(accepted)
+        super().__init__(
+            f"expected content in a format that is accepted here ({', '.join(accepted) or 'none'}), got {content}; "
+            "if its senders are trusted, add it to the setting accept_content of whoever decodes it"
+        )
+
+
+class MessageTooLarge(EncodeError, DecodeError):
+    """`what` is `size` bytes (`is_at_least`: or more), and the setting `message_max_bytes` allows `limit`."""
+
+    def __init__(self, what: str, size: int, limit: int, *, is_at_least: bool = False) -> None:
+        self.what, self.size, self.limit = what, size, limit
+        super().__init__(
+            f"expected {what} of at most {limit} bytes, got {'at least ' * is_at_least}{size}; send a reference to the "
+            "data instead, or raise the setting message_max_bytes at both ends"
+        )
 
 
 class ResultTimeout(ActorqError, TimeoutError):

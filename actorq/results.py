@@ -80,7 +80,7 @@ class AsyncResult(msgspec.Struct, Generic[R], eq=False, gc=False):
                 session = self._get_session()
             record = self._record = session.inbox.take(self._key) or session.wait(self._key, timeout)
         if record.state == _SUCCESS:
-            value: R = decode_result(record.codec_id, record.payload)
+            value: R = decode_result(record.codec_id, record.payload, self._session.accept)
         else:
             value = cast("R", self._fail(record, propagate=propagate))
         if callback is not None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from actorq.codec import PLAIN_CODECS, decode_body
+from actorq.codec import decode_body
 from actorq.errors import DecodeError
 
 if TYPE_CHECKING:
@@ -156,9 +156,9 @@ def _check_name(queue: object) -> str:
 
 def _read(told: dict[str, Any]) -> WaitingTask:
     codec_id, body = told.pop("codec", None), told.pop("body", None)
-    if codec_id in PLAIN_CODECS:
+    if codec_id is not None:
         try:
-            told["args"], told["kwargs"] = decode_body(codec_id, body, PLAIN_CODECS)
+            told["args"], told["kwargs"] = decode_body(codec_id, body)
         except DecodeError:
             pass
     return WaitingTask(**told)

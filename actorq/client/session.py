@@ -15,6 +15,7 @@ from actorq.client.link import Link
 from actorq.client.orphans import find_outbox
 from actorq.client.outbox import Outbox, holds
 from actorq.client.why import explain
+from actorq.codec import plan_acceptance
 from actorq.errors import ActorqError, BrokerUnavailable, QueueFull, ResultTimeout, ResultUnknown
 from actorq.messages.ids import format_task_id, parse_task_id
 from actorq.messages.states import NUMBERS, PENDING, UNKNOWN
@@ -42,6 +43,7 @@ class Session:
 
     def __init__(self, home: Home, conf: Settings, command: str, carries: str = "") -> None:
         self.home = home
+        self.accept = plan_acceptance(conf)  # what results are decoded from
         bounds = {"max_tasks": conf.outbox_max_tasks, "max_bytes": conf.outbox_max_bytes}
         self.outbox = Outbox(home, wake=self._wake, carries=carries, **bounds)
         self.inbox = Inbox(self._hurry, lambda: self.outbox.last)

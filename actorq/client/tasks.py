@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorq.client.orphans import find_outbox
 from actorq.codec import PLAIN_CODECS, decode_body, decode_failure
+from actorq.codec.serializers import SERIALIZER_MASK
 from actorq.errors import BrokerUnavailable, DecodeError
 from actorq.messages.states import PENDING, UNKNOWN
 
@@ -61,10 +62,10 @@ def _decode_arguments(facts: dict[str, Any]) -> dict[str, Any]:
         return {**facts, "hidden": "they are not kept with the result of a task that has ended"}
     if len(body) < facts["arguments_bytes"]:
         return {**facts, "hidden": "they are too long"}
-    if codec_id not in PLAIN_CODECS:
+    if codec_id & SERIALIZER_MASK not in PLAIN_CODECS:
         return {**facts, "hidden": f"they are {facts['serializer']}, which is unpickled by slots only"}
     try:
-        args, kwargs = decode_body(codec_id, body, PLAIN_CODECS)
+        args, kwargs = decode_body(codec_id, body)
     except DecodeError as error:
         return {**facts, "hidden": str(error)}
     return {**facts, "args": list(args), "kwargs": kwargs}

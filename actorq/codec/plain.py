@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import datetime
 import math
-from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from actorq.errors import EncodeError
@@ -18,17 +17,21 @@ from actorq.messages.secret import Secret
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-__all__ = ["ATOMS", "check_json", "check_msgpack"]
+__all__ = ["ATOMS", "KEYS", "check_json", "check_msgpack", "make_refusal"]
 
 ATOMS: Final = frozenset({type(None), bool, int, float, str, bytes, bytearray})
-_KEYS: Final = frozenset({type(None), bool, int, float, str, bytes})
+KEYS: Final = frozenset({type(None), bool, int, float, str, bytes})
 _JSON_ATOMS: Final = frozenset({type(None), bool, int, str})
+_CARRIED: Final = {
+    "msgpack": "None, bool, int, float, str, bytes, list, dict; date and time, Decimal, UUID, sets, numpy arrays of numbers",
+    "json": "None, bool, int, finite float, str, list, dict with str keys",
+}
 
 
-def check_msgpack(values: Collection[Any], where: str, *, secrets: bool = False) -> None:
+def check_msgpack(values: Collection[Any], where: str) -> None:
     """Check that every value survives MessagePack; `where` reads like "an argument of shop.add".
 
-    Aware datetimes arrive as the same instant, in UTC. `secrets`: whoever encodes it can carry a Secret.
+    Aware datetimes arrive as the same instant, in UTC.
 
     Raises:
         EncodeError: names the type that doesn't, and the way out.
@@ -38,20 +41,18 @@ def check_msgpack(values: Collection[Any], where: str, *, secrets: bool = False)
     for kind in set(map(type, values)) - ATOMS:
         for value in values:
             if type(value) is kind:
-                _check_other(value, kind, where, secrets=secrets)
+                _check_other(value, kind, where)
 
 
-def _check_other(value: Any, kind: type, where: str, *, secrets: bool) -> None:
+def _check_other(value: Any, kind: type, where: str) -> None:
     if kind is list or kind is tuple:
-        check_msgpack(value, where, secrets=secrets)
+        check_msgpack(value, where)
     elif kind is dict:
-        if not _KEYS.issuperset(map(type, value)):
-            raise _refusal(next(key for key in value if type(key) not in _KEYS), where, "as a key in ")
-        check_msgpack(value.values(), where, secrets=secrets)
-    elif kind is Secret and secrets:
-        check_msgpack((value.reveal(),), where, secrets=True)
+        if not KEYS.issuperset(map(type, value)):
+            raise make_refusal(next(key for key in value if type(key) not in KEYS), where, "as a key in ")
+        check_msgpack(value.values(), where)
     elif kind is not datetime.datetime or value.tzinfo is None:
-        raise _refusal(value, where)
+        raise make_refusal(value, where)
 
 
 def check_json(values: Iterable[Any], where: str) -> None:
@@ -71,18 +72,14 @@ def check_json(values: Iterable[Any], where: str) -> None:
         elif kind is Secret:
             check_json((value.reveal(),), where)
         else:
-            raise _refusal(value, where, name="json")
+            raise make_refusal(value, where, name="json")
 
 
-def _refusal(value: Any, where: str, role: str = "", *, name: str = "msgpack") -> EncodeError:
+def make_refusal(value: Any, where: str, role: str = "", *, name: str = "msgpack") -> EncodeError:
+    """Return the error for a value that the serializer `name` would change."""
     kind = type(value)
     full_name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
     return EncodeError(
-        f"expected {role}{where} to be of types that {name} carries unchanged (None, bool, int, float, str, bytes, list, "
-        f'dict, aware datetime), got {full_name}; convert it, or use serializer="pickle"'
+        f"expected {role}{where} to be of types that {name} carries unchanged ({_CARRIED[name]}), got {full_name}; "
+        f'convert it, or use serializer="pickle" where the receiver\'s accept_content has it'
     )
-
-
-def flatten(args: Iterable[Any], kwargs: dict[str, Any]) -> Iterable[Any]:
-    """Return positional and keyword values as one list to check."""
-    return [*chain(args, kwargs.values())]

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from actorq.codec.plain import ATOMS, check_json, check_msgpack
-from actorq.codec.secrets import SECRET_KEY, from_extension, to_extension, to_object, unwrap_objects
-from actorq.codec.serializers import ALL_CODECS, JSON, MSGPACK, check_allowed, dump_pickle, load, load_pickle
-from actorq.errors import EncodeError
+from actorq.codec.acceptance import ACCEPT_PLAIN
+from actorq.codec.buffers import has_buffers
+from actorq.codec.content import decode_content, encode_content
+from actorq.codec.plain import ATOMS
+from actorq.codec.rich import unpack_extension
+from actorq.codec.serializers import DECODE_ERRORS, MSGPACK
+from actorq.errors import DecodeError, EncodeError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from actorq.codec.acceptance import Acceptance
 
 __all__ = ["decode_result", "encode_result"]
 
-_encode_msgpack: Final = msgspec.msgpack.Encoder(enc_hook=to_extension).encode
-_encode_json: Final = msgspec.json.Encoder(enc_hook=to_object).encode
-_decode_msgpack: Final = msgspec.msgpack.Decoder(ext_hook=from_extension).decode
-_SECRET: Final = SECRET_KEY.encode()
-_decode_json: Final = msgspec.json.Decoder().decode
+_PLAIN: Final = ATOMS - {bytearray}
+_NONE: Final = b"\xc0"  # what most tasks return, whatever their serializer; there is nothing to decode in it
+_encode_msgpack: Final = msgspec.msgpack.Encoder().encode
+_decode_msgpack: Final = msgspec.msgpack.Decoder(ext_hook=partial(unpack_extension, ())).decode
 
 
 def encode_result(value: Any, codec_id: int = MSGPACK) -> tuple[int, bytes]:
@@ -29,31 +32,32 @@ def encode_result(value: Any, codec_id: int = MSGPACK) -> tuple[int, bytes]:
     Raises:
         EncodeError: a value that the serializer can't carry unchanged; the task then fails with this error.
     """
-    try:
-        if codec_id == MSGPACK:
-            if type(value) not in ATOMS:  # else the call isn't worth its time
-                check_msgpack((value,), "the result", secrets=True)
+    if codec_id == MSGPACK and type(value) in _PLAIN:
+        try:
             return MSGPACK, _encode_msgpack(value)
-        if codec_id == JSON:
-            check_json((value,), "the result")
-            return JSON, _encode_json(value)
-    except (OverflowError, RecursionError, ValueError, TypeError, msgspec.MsgspecError) as error:
-        raise EncodeError(f'expected a result that can be encoded, got: {error}; use serializer="pickle"') from error
-    return codec_id, dump_pickle(value, codec_id, "the result")
+        except (OverflowError, ValueError, TypeError, msgspec.MsgspecError) as error:
+            raise EncodeError(
+                f'expected a result that can be encoded, got: {error}; use serializer="pickle"'
+            ) from error
+    return codec_id, encode_content(value, codec_id, "the result")
 
 
-def decode_result(codec_id: int, payload: bytes, allowed: Collection[int] = ALL_CODECS) -> Any:
+def decode_result(codec_id: int, payload: bytes | memoryview, accept: Acceptance = ACCEPT_PLAIN) -> Any:
     """Return the value; None where nothing was kept (`ignore_result`).
 
     Raises:
-        DecodeError: the bytes aren't a result, or `allowed` doesn't have their serializer.
+        ContentDisallowed: `accept` doesn't have its serializer. MessageTooLarge: it unpacks to more than that allows.
+        DecodeError: the bytes aren't a result.
     """
-    if codec_id == MSGPACK and payload and MSGPACK in allowed:
-        return load(_decode_msgpack, payload, "a result as msgpack")
     if not payload:
         return None
-    check_allowed(codec_id, allowed)
-    if codec_id == JSON:
-        value = load(_decode_json, payload, "a result as json")
-        return unwrap_objects(value) if _SECRET in payload else value
-    return load_pickle(payload)
+    if codec_id == MSGPACK:
+        if accept.takes_msgpack:
+            try:
+                return _decode_msgpack(payload)
+            except DECODE_ERRORS as error:
+                if not has_buffers(payload):
+                    raise DecodeError(f"expected a result as msgpack, got: {error}") from error
+        elif payload == _NONE:
+            return None
+    return decode_content(codec_id, payload, accept, Any, "a result")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from actorq.codec import CODEC_NAMES
+from actorq.codec.serializers import name_codec
 from actorq.messages.ids import NUMBER_MASK, format_task_id, parse_task_id
 from actorq.messages.states import NAMES, PENDING, RECEIVED, RETRY, STARTED, SUCCESS, UNKNOWN
 from actorq.node.questions import count_ahead, task_id_of
@@ -76,13 +76,9 @@ def _describe_message(message: TaskMessage, outbox_id: int, *, body: bool) -> di
         "parent": message.parent or None,
         "headers": message.headers or {},
         "arguments_bytes": len(message.body),
-        "serializer": _name_codec(message.codec_id),
+        "serializer": name_codec(message.codec_id),
     }
     return {**shown, "codec": message.codec_id, "body": message.body[: MAX_BODY_BYTES + 1]} if body else shown
-
-
-def _name_codec(codec_id: int) -> str:
-    return CODEC_NAMES[codec_id] if 0 <= codec_id < len(CODEC_NAMES) else f"codec {codec_id}"
 
 
 def _describe_wait(ledger: Ledger, slots: Mapping[str, SlotPeer], queue: str) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from actorq.slot.session import make_session
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from actorq.codec import TaskCodec
     from actorq.messages.task import Delivery
     from actorq.plugins.hooks import HookedTasks
     from actorq.slot.crowd import Desk
@@ -42,18 +43,19 @@ MAX_THREADS: Final = 16  # for the plain functions of an async pool
 log: Final = get_logger(__name__)
 
 
-def serve_crowd(
+def serve_crowd(  # noqa: PLR0917  one line calls it
     options: SlotOptions,
     desk: Desk,
     tasks: Mapping[str, RunnableTask] | HookedTasks,
+    codec: TaskCodec,
     limits: KnownLimits,
     gauge: Gauge | None = None,
 ) -> None:
     """Be a slot that runs many tasks at once, until it is told to retire."""
     session = make_session(options, desk.wake_fd)
-    runner = CrowdRunner(tasks, options.node)
+    runner = CrowdRunner(tasks, options.node, codec)
     if options.pool == "thread":
-        threads = ThreadCrew(desk, lambda: CrowdRunner(tasks, options.node), options.places)
+        threads = ThreadCrew(desk, lambda: CrowdRunner(tasks, options.node, codec), options.places)
         CrowdSlot(desk, session, runner, threads, options.places, limits, gauge).run()
     else:
         desk.grace_ns = int(CANCEL_GRACE_S * 1e9)

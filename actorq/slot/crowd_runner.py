@@ -47,7 +47,7 @@ class CrowdRunner(TaskRunner):
                 raise TaskRevoked(f"expired at {message.expires:.3f}, before it could start")
             if task is None:
                 raise NotRegistered(message.task, sorted(self._tasks)[:MAX_NAMES_TOLD])
-            args, kwargs = decode_body(message.codec_id, message.body)
+            args, kwargs = decode_body(message.codec_id, message.body, self._accept)
             request = Request.from_delivery(delivery, self._hostname, self._pid)
             current.set(request)
             coroutine = task.run_delivery(args, kwargs, request)
@@ -56,11 +56,11 @@ class CrowdRunner(TaskRunner):
                 coroutine = run_limited(coroutine, soft_s) if soft_s else coroutine
                 coroutine = run_hard_limited(coroutine, hard_s) if hard_s else coroutine
             result = await coroutine
-            report = succeed(delivery, result)
+            report = succeed(delivery, result, self._codec)
             if task.handlers:
                 tell_end(task.definition, request, SUCCESS, result)
         except BaseException as error:  # noqa: BLE001  the one place where everything a task raises ends
-            report = judge(delivery, error)
+            report = judge(delivery, error, self._codec)
             if task is not None and request is not None:
                 conclude(task.definition, request, report, error)
         return report

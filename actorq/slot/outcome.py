@@ -22,8 +22,8 @@ import time
 import traceback
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from actorq.codec import decode_body, encode_body, encode_failure, encode_result
-from actorq.errors import EncodeError, Ignore, NotRegistered, Reject, RemoteError, Retry, TaskRevoked
+from actorq.codec import PLAIN_TASK_CODEC, decode_body, encode_failure, encode_result
+from actorq.errors import EncodeError, Ignore, MessageTooLarge, NotRegistered, Reject, RemoteError, Retry, TaskRevoked
 from actorq.messages import states
 from actorq.messages.task import FLAG_IGNORE_RESULT, TO_THE_BACK, Delivery, Report
 from actorq.slot.aftermath import conclude
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
     from types import TracebackType
 
+    from actorq.codec import TaskCodec
     from actorq.plugins.hooks import HookedTasks
 
 __all__ = ["RunnableTask", "TaskRunner", "format_failure", "hand_back", "judge", "succeed"]
@@ -77,10 +78,13 @@ class RunnableTask(Protocol):
 class TaskRunner:
     """Runs deliveries of the tasks of one application, one at a time."""
 
-    __slots__ = ("_hostname", "_loop", "_pid", "_soft_limit", "_tasks")
+    __slots__ = ("_accept", "_codec", "_hostname", "_loop", "_pid", "_soft_limit", "_tasks")
 
-    def __init__(self, tasks: Mapping[str, RunnableTask] | HookedTasks, hostname: str) -> None:
+    def __init__(
+        self, tasks: Mapping[str, RunnableTask] | HookedTasks, hostname: str, codec: TaskCodec = PLAIN_TASK_CODEC
+    ) -> None:
         self._tasks = tasks
+        self._codec, self._accept = codec, codec.accept
         self._hostname = hostname
         self._pid = os.getpid()
         self._soft_limit = SoftLimit()
@@ -96,7 +100,7 @@ class TaskRunner:
             return _fail(delivery, NotRegistered(message.task, sorted(self._tasks)[:MAX_NAMES_TOLD]))
         request = None
         try:
-            args, kwargs = decode_body(message.codec_id, message.body)
+            args, kwargs = decode_body(message.codec_id, message.body, self._accept)
             request = Request.from_delivery(delivery, self._hostname, self._pid)
             # Not push and pop: there is nothing around this run to go back to.
             _set_request(request)
@@ -109,12 +113,12 @@ class TaskRunner:
                         result = self._await(result)
             finally:
                 _set_request(None)
-            report = succeed(delivery, result)
+            report = succeed(delivery, result, self._codec)
             if task.handlers:
                 tell_end(task.definition, request, states.SUCCESS, result)
             return report
         except BaseException as error:  # noqa: BLE001  the one place where everything a task raises ends
-            report = judge(delivery, error)
+            report = judge(delivery, error, self._codec)
             if request is not None:
                 conclude(task.definition, request, report, error)
             return report
@@ -164,9 +168,11 @@ def format_failure(error: BaseException) -> str:
     return text
 
 
-def _encode(result: Any, codec_id: int) -> tuple[int, bytes]:
+def _encode(codec: TaskCodec, result: Any, codec_id: int) -> tuple[int, bytes]:
     try:
-        return encode_result(result, codec_id)
+        return codec.encode_result(result, codec_id)
+    except MessageTooLarge:
+        raise
     except EncodeError as error:
         raise EncodeError(f"can't send a result of type {_type_name(result)}: {error}") from None
     except Exception as error:
@@ -174,7 +180,7 @@ def _encode(result: Any, codec_id: int) -> tuple[int, bytes]:
         raise EncodeError(f"can't send a result of type {_type_name(result)}: {error!r}") from error
 
 
-def succeed(delivery: Delivery, result: Any) -> Report:
+def succeed(delivery: Delivery, result: Any, codec: TaskCodec) -> Report:
     """Return the report of a delivery whose run returned `result`.
 
     Raises:
@@ -183,15 +189,15 @@ def succeed(delivery: Delivery, result: Any) -> Report:
     message = delivery.message
     if message.flags & FLAG_IGNORE_RESULT:
         return Report(delivery.key, delivery.token, SUCCESS)
-    codec_id, payload = _ENCODED_NONE if result is None else _encode(result, message.codec_id)
+    codec_id, payload = _ENCODED_NONE if result is None else _encode(codec, result, message.codec_id)
     return Report(delivery.key, delivery.token, SUCCESS, payload, codec_id)
 
 
-def judge(delivery: Delivery, error: BaseException) -> Report:
+def judge(delivery: Delivery, error: BaseException, codec: TaskCodec) -> Report:
     """Return the report of a delivery whose run raised `error`."""
     match error:
         case Retry():
-            return _retry(delivery, error)
+            return _retry(delivery, error, codec)
         case Ignore():
             return Report(delivery.key, delivery.token, IGNORED)
         case Reject(requeue=True):
@@ -204,11 +210,13 @@ def judge(delivery: Delivery, error: BaseException) -> Report:
             return _fail(delivery, error)
 
 
-def _retry(delivery: Delivery, wish: Retry) -> Report:
+def _retry(delivery: Delivery, wish: Retry, codec: TaskCodec) -> Report:
     due_at = time.time() if wish.due_at is None else wish.due_at
     codec_id = delivery.message.codec_id
     try:
-        body = encode_body(*wish.arguments, codec_id) if wish.arguments else b""
+        body = b""
+        if wish.arguments:
+            codec_id, body = codec.encode_retry(wish.arguments, codec_id)
     except Exception as error:  # noqa: BLE001  as with a result: an object's own code
         return _fail(delivery, error)
     return Report(delivery.key, delivery.token, RETRY, body, codec_id, 0.0, due_at, wish.expires)

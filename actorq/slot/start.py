@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from actorq.codec import PLAIN_TASK_CODEC, TaskCodec
 from actorq.log import follow_node, get_logger
 from actorq.plugins.hooks import HookedTasks
 from actorq.pools import KINDS, SOLO
@@ -77,6 +78,7 @@ def run_slot(options: SlotOptions, app: App | None) -> None:
     kind = KINDS[options.pool]
     line = Line.create(home.lines / f"{options.name}.line", os.getpid(), options.node, options.places, kind.number)
     trace = _keep_fatal_traces(trace_path(line.path))
+    codec = PLAIN_TASK_CODEC if app is None else TaskCodec.plan(app.conf)
     limits = KnownLimits(app.tasks if app is not None else {}, options.limits)
     wear = Wear(options.max_tasks, options.max_rss_bytes)
     gauge = Gauge(wear, line) if wear else None
@@ -87,10 +89,10 @@ def run_slot(options: SlotOptions, app: App | None) -> None:
 
         desk = Desk(line)
         os.register_at_fork(after_in_child=functools.partial(_stop_being_a_slot, desk, line))
-        serve_crowd(options, desk, tasks, limits, gauge)
+        serve_crowd(options, desk, tasks, codec, limits, gauge)
     else:
         session = make_session(options)
-        slot = Slot(line, session, TaskRunner(tasks, options.node), limits, gauge)
+        slot = Slot(line, session, TaskRunner(tasks, options.node, codec), limits, gauge)
         os.register_at_fork(after_in_child=functools.partial(_stop_being_a_slot, slot, line))
         slot.run()
     # The application's. The interpreter itself isn't finalised: it would wait for threads that tasks left behind.

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
+from actorq.codec.compression import get_compression
 from actorq.codec.serializers import get_codec_id
 from actorq.config import suggest
 from actorq.messages.task import PRIORITIES
@@ -48,6 +49,7 @@ class TaskOptions(TypedDict, total=False):
     result_expires: float | None
     track_started: bool
     serializer: str | None
+    compression: str | None
     typing: bool
     throws: tuple[type[BaseException], ...]
     pydantic: bool
@@ -143,6 +145,11 @@ def _serializer(_: str, value: Any) -> Any:
     return value
 
 
+def _compression(_: str, value: Any) -> Any:
+    get_compression(value)
+    return value
+
+
 def check_queue(name: str, value: Any) -> Any:
     """Return the name of a queue, or None.
 
@@ -180,6 +187,7 @@ _CHECKS: Final[dict[str, Callable[[str, Any], Any]]] = {
     "expires": _number(0),
     "result_expires": _number(0),
     "serializer": _serializer,
+    "compression": _compression,
     "throws": _exceptions,
     "redact": _names,
 }

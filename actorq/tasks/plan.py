@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from actorq.codec.packing import PACK_PLAIN, plan_packing
 from actorq.codec.serializers import get_codec_id
 from actorq.messages.task import FLAG_ACK_EARLY, FLAG_IGNORE_RESULT, FLAG_TRACK_STARTED, TaskMessage
 from actorq.tasks.routing import Route
@@ -11,6 +12,7 @@ from actorq.tasks.routing import Route
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from actorq.codec.packing import Packing
     from actorq.tasks.routing import Routing
     from actorq.tasks.task import Task
 
@@ -26,7 +28,9 @@ class SendPlan:
     nor its route says a priority.
     """
 
-    __slots__ = ("check", "codec_id", "dumps_models", "expires_s", "is_plain", "may_inherit", "message", "routing")
+    __slots__ = (
+        "check", "codec_id", "dumps_models", "expires_s", "is_plain", "may_inherit", "message", "packing", "routing",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -36,10 +40,12 @@ class SendPlan:
         check: Callable[..., None] | None,
         routing: Routing,
         *,
+        packing: Packing = PACK_PLAIN,
         is_plain: bool = True,
         dumps_models: bool = False,
     ) -> None:
         self.message, self.codec_id, self.expires_s, self.check = message, codec_id, expires_s, check
+        self.packing = packing
         self.is_plain = is_plain and not routing.routers and not dumps_models
         self.dumps_models = dumps_models
         self.routing = routing if routing.routers else None
@@ -49,7 +55,7 @@ class SendPlan:
 def plan_sends(task: Task[..., Any], check: Callable[..., None] | None) -> SendPlan:
     """Return the plan for `task`, whose arguments `check` checks."""
     conf = task.app.conf
-    codec_id = get_codec_id(task.serializer or conf.serializer)
+    codec_id = get_codec_id(task.serializer or conf.task_serializer)
     flags = (
         FLAG_IGNORE_RESULT * task.ignore_result
         | FLAG_ACK_EARLY * (not task.acks_late)
@@ -74,4 +80,14 @@ def plan_sends(task: Task[..., Any], check: Callable[..., None] | None) -> SendP
     )
     is_plain = not (task.expires is not None or task.app.plugins.hooks.sending or conf.task_always_eager)
     is_plain = is_plain and not (conf.task_inherit_parent_priority or conf.has_bounds)
-    return SendPlan(message, codec_id, task.expires, check, routing, is_plain=is_plain, dumps_models=task.pydantic)
+    packing = plan_packing(conf, task.compression or conf.task_compression)
+    return SendPlan(
+        message,
+        codec_id,
+        task.expires,
+        check,
+        routing,
+        packing=packing,
+        is_plain=is_plain,
+        dumps_models=task.pydantic,
+    )

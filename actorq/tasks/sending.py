@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from actorq.codec.body import encode_body
+from actorq.codec.packing import Packing, plan_packing
 from actorq.codec.plain import check_msgpack
 from actorq.codec.serializers import get_codec_id
 from actorq.config import suggest
@@ -17,15 +19,27 @@ from actorq.tasks.plan import SendPlan
 from actorq.tasks.routing import Route
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from actorq.client.outbox import Outbox
     from actorq.config import Settings
     from actorq.tasks.routing import Routes
 
-__all__ = ["CALL_OPTIONS", "apply_call_options", "make_message", "plan_unregistered"]
+__all__ = [
+    "CALL_OPTIONS",
+    "append_batch",
+    "apply_call_options",
+    "encode_call",
+    "make_message",
+    "pack_message",
+    "plan_unregistered",
+]
 
 CALL_OPTIONS: Final = frozenset(
     {
         "argsrepr",
         "kwargsrepr",
+        "compression",
         "countdown",
         "eta",
         "expires",
@@ -51,9 +65,9 @@ _encode: Final = msgspec.msgpack.Encoder().encode
 
 def plan_unregistered(name: str, conf: Settings, routes: Routes) -> SendPlan:
     """Return the plan for a task that is known by its name alone."""
-    codec_id, routing = get_codec_id(conf.serializer), routes.plan(name, Route(), conf)
+    codec_id, routing = get_codec_id(conf.task_serializer), routes.plan(name, Route(), conf)
     message = TaskMessage(0, name, b"", codec_id, *routing.settle(), max_deliveries=conf.max_deliveries)
-    return SendPlan(message, codec_id, None, None, routing)
+    return SendPlan(message, codec_id, None, None, routing, packing=plan_packing(conf, conf.task_compression))
 
 
 def make_message(
@@ -115,6 +129,47 @@ def _check_texts(given: dict[str, Any]) -> dict[str, str]:
         if not isinstance(value, str):
             raise TypeError(f"expected {name} to be a text, got {value!r}")
     return given
+
+
+def encode_call(
+    plan: SendPlan,
+    conf: Settings,
+    message: TaskMessage,
+    arguments: tuple[tuple[Any, ...], dict[str, Any]],
+    options: Mapping[str, Any],
+) -> tuple[TaskMessage, bytes]:
+    """Return the message of one call and its body as they are to be sent.
+
+    Raises:
+        EncodeError, MessageTooLarge: the arguments can't be sent. ValueError: there is no such compression here.
+    """
+    packing = plan_packing(conf, options["compression"]) if "compression" in options else plan.packing
+    body = encode_body(*arguments, message.codec_id)
+    return pack_message(message, packing, body) if len(body) >= packing.look_from else (message, body)
+
+
+def pack_message(message: TaskMessage, packing: Packing, body: bytes) -> tuple[TaskMessage, bytes]:
+    """Return the message and its body as they are to be sent, for a body that has reached `packing.look_from`.
+
+    Raises:
+        MessageTooLarge: the body is more than may be sent.
+    """
+    codec_id, body = packing.pack(message.codec_id, body, f"the arguments of {message.task}")
+    return msgspec.structs.replace(message, codec_id=codec_id), body
+
+
+def append_batch(
+    outbox: Outbox, plan: SendPlan, template: TaskMessage, bodies: list[bytes], lineage: tuple[str, str]
+) -> Iterable[int]:
+    """Append one task for each body and return their numbers.
+
+    Raises:
+        MessageTooLarge: one of the bodies is; then none is sent. QueueFull, StoreFull: see `Outbox.append_batch`.
+    """
+    if max(map(len, bodies)) < plan.packing.look_from:
+        return outbox.append_batch(template, bodies, *lineage)
+    packed = [pack_message(template, plan.packing, body) for body in bodies]
+    return [outbox.append(message, body, *lineage) for message, body in packed]
 
 
 def check_headers(headers: Any) -> dict[str, Any] | None:

@@ -65,6 +65,7 @@ class Task(Generic[P, R]):
     result_expires: float | None = None
     track_started: bool = False
     serializer: str | None = None
+    compression: str | None = None
     typing: bool = True
     throws: tuple[type[BaseException], ...] = ()
     pydantic: bool = False
@@ -162,7 +163,7 @@ class Task(Generic[P, R]):
 
         Raises:
             TypeError: the arguments don't fit the task.
-            EncodeError: they don't fit its serializer.
+            EncodeError: they don't fit its serializer. MessageTooLarge: they are more than a message may hold.
             QueueFull: the outbox is at its bound.
         """
         result: AsyncResult[R] = self.app.send(self._plan or self.get_plan(), args, kwargs)
@@ -180,6 +181,7 @@ class Task(Generic[P, R]):
         queue: str | None = None,
         priority: int | None = None,
         serializer: str | None = None,
+        compression: str | None = None,
         time_limit: float | None = None,
         soft_time_limit: float | None = None,
         ignore_result: bool | None = None,
@@ -211,6 +213,7 @@ class Task(Generic[P, R]):
             "queue": queue,
             "priority": priority,
             "serializer": serializer,
+            "compression": compression,
             "time_limit": time_limit,
             "soft_time_limit": soft_time_limit,
             "ignore_result": ignore_result,

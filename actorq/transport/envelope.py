@@ -200,7 +200,7 @@ def encode_items(items: Sequence[Item]) -> bytes:
 
 def decode_items(frame: bytes) -> list[Item]:
     """Read a data frame. Raises DecodeError."""
-    found: list[Item] = load(_decode_items, memoryview(frame)[1:], "items of a gateway")  # type: ignore[arg-type]
+    found: list[Item] = load(_decode_items, memoryview(frame)[1:], "items of a gateway")
     return found
 
 

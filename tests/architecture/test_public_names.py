@@ -18,8 +18,8 @@ TASKS = "App AsyncResult Node Plugin Request Secret ResultSet Task current_reque
 ACTORS = "Actor ActorRef NameRef Outcome Refusal Reply System Exit"
 SUPERVISORS = "Backoff ChildSpec Component DynamicSupervisor Supervisor"
 ERRORS = """
-    ActorDead ActorError ActorqError AlreadyStarted AskTimeout BrokerUnavailable ConfigError DecodeError EncodeError Ignore
-    MailboxFull MaxRetriesExceeded NotRegistered PluginError QueueFull Reject RemoteError ResultTimeout ResultUnknown Retry SettingError SlotLost
+    ActorDead ActorError ActorqError AlreadyStarted AskTimeout BrokerUnavailable ConfigError ContentDisallowed DecodeError EncodeError Ignore
+    MessageTooLarge MailboxFull MaxRetriesExceeded NotRegistered PluginError QueueFull Reject RemoteError ResultTimeout ResultUnknown Retry SettingError SlotLost
     SoftTimeLimitExceeded SpecError StoreDamaged StoreError StoreFull StoreLocked TaskError TaskIgnored TaskRevoked TimeLimitExceeded WouldBlock
 """
 

@@ -7,7 +7,18 @@ import inspect
 
 import pytest
 
-from actorq import App, AsyncResult, EncodeError, NotRegistered, Reject, RemoteError, TaskRevoked, WouldBlock
+from actorq import (
+    App,
+    AsyncResult,
+    ContentDisallowed,
+    EncodeError,
+    MessageTooLarge,
+    NotRegistered,
+    Reject,
+    RemoteError,
+    TaskRevoked,
+    WouldBlock,
+)
 from actorq.errors import ConfigError, Ignore
 from actorq.results import EagerResult
 
@@ -49,7 +60,7 @@ def test_arguments_arrive_as_they_would_in_a_slot(app):
     assert mine == [1]
 
 
-@pytest.mark.parametrize("bad", [object(), {1, 2}, lambda: None])
+@pytest.mark.parametrize("bad", [object(), [{1, object}], lambda: None])
 def test_an_argument_that_would_not_travel_is_refused_by_the_send(app, bad):
     @app.task
     def take(value):
@@ -82,13 +93,27 @@ def test_a_result_that_would_not_travel_makes_the_task_fail(app):
         result.get()
 
 
-def test_the_serializer_of_the_call_decides_what_travels(app):
-    @app.task
+def test_the_serializer_of_the_call_decides_what_travels(tmp_path):
+    @make_eager(tmp_path, accept_content=["json", "pickle"]).task
     def echo(value):
         return value
 
     assert echo.apply_async(((1, 2),), serializer="pickle").get() == (1, 2)
     assert echo.apply_async(([1, 2],), serializer="json").get() == [1, 2]
+    with pytest.raises(ContentDisallowed, match=r"\(json, pickle\), got msgpack"):
+        echo.delay(1).get()
+
+
+def test_what_is_compressed_or_too_large_is_so_here_too(tmp_path):
+    @make_eager(tmp_path, task_compression="zlib", result_compression="zlib", message_max_bytes=10_000).task
+    def echo(value, times=1):
+        return value * times
+
+    assert echo.delay("x" * 9_000).get() == "x" * 9_000
+    with pytest.raises(MessageTooLarge):
+        echo.delay("x" * 10_000)
+    with pytest.raises(MessageTooLarge, match="the result"):
+        echo.delay("x" * 6_000, 2).get()
 
 
 def test_an_exception_comes_back_as_it_would_from_a_node(app):

@@ -292,8 +292,8 @@ def test_delay_many_returns_results_in_order(app, broker):
 
 
 def test_delay_many_refuses_what_cant_be_encoded(app):
-    with pytest.raises(EncodeError, match="set"):
-        app.tasks["tasks.add"].delay_many([(1,), ({1},)])
+    with pytest.raises(EncodeError, match="object"):
+        app.tasks["tasks.add"].delay_many([(1,), (object(),)])
     with pytest.raises(TypeError):
         app.tasks["tasks.add"].delay_many([(1, 2, 3)])
 

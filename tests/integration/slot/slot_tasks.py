@@ -14,7 +14,7 @@ from pathlib import Path
 from actorq.app import App
 from actorq.errors import Ignore, Reject, Retry, SoftTimeLimitExceeded
 
-app = App("slots")
+app = App("slots", config={"accept_content": ["msgpack", "json", "pickle", "cloudpickle"]})
 
 
 @app.task(name="add")

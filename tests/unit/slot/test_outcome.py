@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from actorq.codec import decode_body, decode_failure, decode_result, encode_body
+from actorq.codec import ALL_CODECS, Acceptance, TaskCodec, decode_body, decode_failure, decode_result, encode_body
 from actorq.errors import Ignore, NotRegistered, Reject, Retry, TaskRevoked
 from actorq.messages import states
 from actorq.messages.task import FLAG_IGNORE_RESULT, TO_THE_BACK, Delivery, TaskMessage
@@ -31,8 +31,12 @@ class Job:
         return self.body(*args, **kwargs)
 
 
-def run(body, *args, codec_id=0, flags=0, **fields):
-    runner = TaskRunner({"job": Job(body)}, "n")
+ALL = Acceptance(ALL_CODECS)
+CODEC = TaskCodec(ALL)
+
+
+def run(body, *args, codec_id=0, flags=0, codec=CODEC, **fields):
+    runner = TaskRunner({"job": Job(body)}, "n", codec)
     message = TaskMessage(3, "job", encode_body(args, {}, codec_id), codec_id, flags=flags, **fields)
     try:
         report = runner.run(Delivery(11, 22, 0, 7, message))
@@ -67,7 +71,7 @@ def test_a_returned_value_is_the_result():
 def test_the_result_travels_like_the_arguments():
     report = run(lambda x: x, {1, 2}, codec_id=2)
     assert report.codec_id == 2
-    assert decode_result(2, report.payload) == {1, 2}
+    assert decode_result(2, report.payload, ALL) == {1, 2}
 
 
 def test_nothing_is_encoded_for_a_caller_who_ignores_the_result():

@@ -75,7 +75,16 @@ def test_a_setting_comes_from_the_environment_too():
 
 
 def test_every_option_is_one_of_a_setting_or_of_one_task_alone():
-    elsewhere = {"queue", "priority", "serializer", "max_deliveries", "result_expires", "time_limit", "soft_time_limit"}
+    elsewhere = {
+        "queue",
+        "priority",
+        "compression",
+        "serializer",
+        "max_deliveries",
+        "result_expires",
+        "time_limit",
+        "soft_time_limit",
+    }
     assert set(GLOBAL_OPTIONS) | elsewhere | {"name", "bind", "base"} == OPTION_NAMES
 
 

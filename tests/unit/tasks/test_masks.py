@@ -8,25 +8,36 @@ from typing import Any
 import pytest
 
 from actorq import App, EncodeError, Secret
-from actorq.codec import decode_body, decode_failure, decode_result, encode_body, encode_failure, encode_result
+from actorq.codec import (
+    ALL_CODECS,
+    Acceptance,
+    decode_body,
+    decode_failure,
+    decode_result,
+    encode_body,
+    encode_failure,
+    encode_result,
+)
 from actorq.codec.serializers import CODEC_NAMES
 from actorq.tasks.masks import SHOWN_CHARS, show_arguments
+
+ALL = Acceptance(ALL_CODECS)
 
 
 @pytest.mark.parametrize("codec_id", range(len(CODEC_NAMES)))
 def test_a_secret_travels_intact_and_arrives_as_one(codec_id):
     nested = Secret([1, {"a": Secret("b")}])
-    args, kwargs = decode_body(codec_id, encode_body((nested, [Secret(None)]), {"k": Secret("v")}, codec_id))
+    args, kwargs = decode_body(codec_id, encode_body((nested, [Secret(None)]), {"k": Secret("v")}, codec_id), ALL)
     assert args[0].reveal()[1]["a"].reveal() == "b"
     assert (args[1][0].reveal(), kwargs["k"].reveal()) == (None, "v")
-    assert decode_result(*encode_result({"x": Secret(5)}, codec_id)) == {"x": Secret(5)}
+    assert decode_result(*encode_result({"x": Secret(5)}, codec_id), ALL) == {"x": Secret(5)}
 
 
 @pytest.mark.parametrize("codec_id", [0, 1])
 def test_what_wouldnt_travel_doesnt_as_a_secret_either(codec_id):
     with pytest.raises(EncodeError) as caught:
-        encode_body((Secret({1, 2}),), {}, codec_id)
-    assert "{1, 2}" not in str(caught.value)
+        encode_body((Secret([object, 12]),), {}, codec_id)
+    assert "12" not in str(caught.value)
 
 
 def test_a_secret_shows_nothing():

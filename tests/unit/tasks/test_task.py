@@ -169,7 +169,7 @@ def test_options_reach_the_message(app):
 
 
 def test_the_settings_are_what_a_task_doesnt_say(tmp_path):
-    app = App("s", home=tmp_path, config={"default_queue": "work", "default_priority": 4, "serializer": "pickle"})
+    app = App("s", home=tmp_path, config={"default_queue": "work", "default_priority": 4, "task_serializer": "pickle"})
     message = app.task(name="t")(print).get_plan().message
     assert (message.queue, message.priority, message.codec_id) == ("work", 4, 2)
 
