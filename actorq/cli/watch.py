@@ -17,7 +17,7 @@ from actorq.cli.common import (
     print_table,
     with_errors,
 )
-from actorq.messages.queues import QueueChoice
+from actorq.messages.queues import QueueChoice, takes_queue
 
 __all__ = ["health", "report", "status"]
 
@@ -62,14 +62,19 @@ def _print_status(data: dict[str, Any]) -> None:
 
 def _print_choices(slots: list[dict[str, Any]], queues: dict[str, int]) -> None:
     """Say which nodes take some queues only, and where tasks wait that nobody takes."""
-    choices = {each["node"] or "?": each["takes"] and QueueChoice(**each["takes"]) for each in slots}
-    for node, choice in sorted(choices.items()):
-        if choice:
-            click.echo(f"{node} takes {choice}")
+    choices: dict[str, list[QueueChoice | None]] = {}
+    for each in slots:
+        known = choices.setdefault(each["node"] or "?", [])
+        choice = QueueChoice(**each["takes"]) if each["takes"] else None
+        if choice not in known:
+            known.append(choice)
+    for node, several in sorted(choices.items()):
+        if several != [None]:
+            click.echo(f"{node} takes {'; '.join('all' if each is None else str(each) for each in several)}")
     unclaimed = [
         name
         for name, waiting in sorted(queues.items())
-        if waiting and choices and not any(choice is None or choice.takes(name) for choice in choices.values())
+        if waiting and choices and not any(takes_queue(several, name) for several in choices.values())
     ]
     if unclaimed:
         click.echo(f"NO SLOT takes tasks of {', '.join(unclaimed)}")

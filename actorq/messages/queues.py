@@ -11,7 +11,7 @@ from actorq.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-__all__ = ["QueueChoice", "choose_queues", "split_address"]
+__all__ = ["QueueChoice", "choose_queues", "split_address", "takes_queue"]
 
 
 class QueueChoice(msgspec.Struct, array_like=True, frozen=True):
@@ -65,3 +65,8 @@ def choose_queues(queues: Iterable[str], exclude: Iterable[str]) -> QueueChoice 
             f"expected a queue to take tasks from, got none: all of queues ({', '.join(wanted)}) are in exclude_queues"
         )
     return QueueChoice(only)
+
+
+def takes_queue(choices: Iterable[QueueChoice | None], queue: str) -> bool:
+    """Return whether one of these, None being all queues, takes tasks of this queue."""
+    return any(choice is None or choice.takes(queue) for choice in choices)

@@ -126,7 +126,9 @@ class Link(Actor):
             try:
                 self._broker.socket.send(frame, zmq.NOBLOCK)
             except zmq.Again:
-                log.warning("node_message_dropped", kind=kind.decode())
+                # The broker sees by itself that a slot is dead; that is usual at the end, when it has gone first.
+                say = log.debug if kind == wire.SLOT_DIED else log.warning
+                say("node_message_dropped", kind=kind.decode())
 
     def _on_frames(self, frames: list[bytes]) -> None:
         kind, body = frames[0][:1], memoryview(frames[0])[1:]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from actorq.config import suggest
-from actorq.messages.queues import QueueChoice
+from actorq.messages.queues import QueueChoice, takes_queue
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -69,12 +69,14 @@ def _by_node(snapshot: Mapping[str, Any], nodes: Collection[str], find: Any) -> 
 
 def list_queues(snapshot: Mapping[str, Any], nodes: Collection[str]) -> dict[str, Any]:
     """Return the queues that each node's slots take: those it was told, and of all others those that have been used."""
-    choices = {slot["node"]: slot["takes"] for slot in snapshot["slots"]}
+    choices: dict[str, list[QueueChoice | None]] = {}
+    for slot in snapshot["slots"]:
+        choices.setdefault(slot["node"], []).append(QueueChoice(**slot["takes"]) if slot["takes"] else None)
     waiting: Mapping[str, int] = snapshot["queues"]
     found = {}
     for node in sorted(nodes):
-        choice = QueueChoice(**choices[node]) if choices.get(node) else None
-        chosen = () if choice is None else choice.only
-        names = dict.fromkeys((*chosen, *(name for name in waiting if choice is None or choice.takes(name))))
+        several = choices.get(node, [None])
+        chosen = (name for choice in several if choice is not None for name in choice.only)
+        names = dict.fromkeys((*chosen, *(name for name in waiting if takes_queue(several, name))))
         found[node] = [{"name": name, "waiting": waiting.get(name, 0)} for name in names]
     return found

@@ -65,3 +65,9 @@ def test_a_nodes_queues_are_those_it_was_told_or_all_that_were_used():
         "m": [("x", 2), ("y", 0)],
         "o": [("z", 0)],
     }
+
+
+def test_pools_of_one_node_take_what_either_takes():
+    slots = [slot("n", takes={"only": ["x"], "but": []}), slot("n", takes={"only": [], "but": ["x", "z"]})]
+    found = list_queues({"slots": slots, "queues": {"x": 2, "y": 1, "z": 0}}, {"n"})
+    assert [each["name"] for each in found["n"]] == ["x", "y"]
