@@ -54,6 +54,7 @@ from actorq.version import __version__
 if TYPE_CHECKING:
     from actorq.actors import Actor, ActorRef, NameRef, Outcome, Refusal, Reply, System
     from actorq.embedded import Node
+    from actorq.group_result import GroupResult, result_from_tuple
     from actorq.result_set import ResultSet
     from actorq.supervisor import Backoff, ChildSpec, Component, DynamicSupervisor, SpecError, Supervisor
 
@@ -77,6 +78,7 @@ __all__ = [
     "DynamicSupervisor",
     "EncodeError",
     "Exit",
+    "GroupResult",
     "Ignore",
     "MailboxFull",
     "MaxRetriesExceeded",
@@ -118,11 +120,13 @@ __all__ = [
     "current_request",
     "current_task",
     "register_exception",
+    "result_from_tuple",
 ]
 
 _ROOMS: Final = {
     "actorq.embedded": frozenset(["Node"]),
     "actorq.actors": frozenset(["Actor", "ActorRef", "NameRef", "Outcome", "Refusal", "Reply", "System"]),
+    "actorq.group_result": frozenset(["GroupResult", "result_from_tuple"]),
     "actorq.result_set": frozenset(["ResultSet"]),
     "actorq.supervisor": frozenset(
         ["Backoff", "ChildSpec", "Component", "DynamicSupervisor", "SpecError", "Supervisor"]

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from actorq.client.queues import Queues
     from actorq.config import Settings
     from actorq.embedded import Node
+    from actorq.group_result import GroupResult
     from actorq.messages.task import TaskMessage
     from actorq.results import EagerResult
     from actorq.tasks.options import TaskOptions
@@ -200,7 +201,10 @@ class App:
         request = current.get()
         if request is None:
             return AsyncResult(session, session.outbox.append(message, body))
-        return AsyncResult(session, session.outbox.append(message, body, request.root_id, request.id))
+        number = session.outbox.append(message, body, request.root_id, request.id)
+        result: AsyncResult[Any] = AsyncResult(session, number, None, None, request.id)
+        request.add_children((result,))
+        return result
 
     def send_with(
         self, plan: SendPlan, args: tuple[Any, ...], kwargs: dict[str, Any], options: Mapping[str, Any]
@@ -229,8 +233,13 @@ class App:
             eager = run_sent(task, self.plugins.hooks.running, message, body, codec, throw=throw)
             return cast("AsyncResult[Any]", eager)  # for its callers it is one
         session = self._find_session(message.queue) if self._has_bounds else self._session or self._open()
-        number = session.outbox.append(message, body, *self._lineage())
-        return AsyncResult(session, number, message.alias)
+        root, parent = self._lineage()
+        result: AsyncResult[Any] = AsyncResult(
+            session, session.outbox.append(message, body, root, parent), message.alias
+        )
+        if parent:
+            self._adopt([result], parent)
+        return result
 
     def send_many(self, plan: SendPlan, calls: Iterable[Sequence[Any]]) -> list[AsyncResult[Any]]:
         """Send a task once for each tuple of arguments: what `Task.delay_many` does."""
@@ -260,7 +269,16 @@ class App:
                 session = self._find_session(template.queue)
             numbers = append_batch(session.outbox, plan, template, bodies, lineage)
             results.extend([AsyncResult(session, number) for number in numbers])
+        if lineage[1]:
+            self._adopt(results, lineage[1])
         return results
+
+    @staticmethod
+    def _adopt(results: Iterable[AsyncResult[Any]], parent: str) -> None:
+        """Note that the task which runs here has sent these."""
+        request = current.get()
+        if request is not None:
+            request.add_children(result.after(parent) for result in results)
 
     def send_task(
         self, name: str, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None, **options: Any
@@ -349,6 +367,13 @@ class App:
             BrokerUnavailable: no answer within `timeout` seconds, or the broker went. ActorqError: it can't, and says why.
         """
         return (self._session or self._open()).link.ask(command, dict(arguments or {}), timeout, repeat=repeat)
+
+    @functools.cached_property
+    def GroupResult(self) -> type[GroupResult[Any]]:  # noqa: N802  Celery's name
+        """The class `actorq.GroupResult` for this application: `app.GroupResult(id, results)`, `app.GroupResult.restore(id)`."""
+        from actorq.group_result import GroupResult  # noqa: PLC0415  only for whoever has groups
+
+        return type("GroupResult", (GroupResult,), {"app": self, "__module__": GroupResult.__module__})
 
     @property
     def dead_letters(self) -> DeadLetters:

@@ -197,11 +197,12 @@ class ResultTimeout(ActorqError, TimeoutError):
 
 
 class ResultUnknown(ActorqError):
-    """The id `task_id` was never accepted in this home, or its result has expired."""
+    """The id `task_id` was never accepted in this home, or its result has expired; `what` is "task" or "group"."""
 
-    def __init__(self, task_id: str) -> None:
-        self.task_id = task_id
-        super().__init__(f"task {task_id} is unknown here: never accepted by this home, or its result has expired")
+    def __init__(self, task_id: str, what: str = "task") -> None:
+        self.task_id, self.what = task_id, what
+        known = "accepted by this home, or its result" if what == "task" else "saved in this home, or it"
+        super().__init__(f"{what} {task_id} is unknown here: never {known} has expired")
 
 
 class TaskError(ActorqError):

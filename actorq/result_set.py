@@ -11,6 +11,8 @@ import time
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from actorq.client.groups import load_group, make_id, save_group
+from actorq.client.progress import Bar
 from actorq.client.revoking import ASK_S, Revoked, revoke
 from actorq.endings import call_back, refuse_in_slot
 from actorq.messages.states import FAILURE, READY_STATES, SUCCESS
@@ -18,8 +20,9 @@ from actorq.results import AsyncResult, EagerResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
-    from typing import Self
+    from typing import Self, TextIO
 
+    from actorq.app import App
     from actorq.client.inbox import Waiter
     from actorq.client.session import Session
 
@@ -159,6 +162,32 @@ class ResultSet(Generic[R]):  # noqa: PLW1641  members come and go, so there is 
             refuse_in_slot("iter_native")
         return ((result.id, _describe(result)) for result in _iterate_ended(self.results, timeout))
 
+    def iter_completed(
+        self, timeout: float | None = None, *, disable_sync_subtasks: bool = True
+    ) -> Iterator[AsyncResult[R] | EagerResult[R]]:
+        """Yield each member when it has ended, in whatever way; those first that have. `timeout` is for all together.
+
+        Raises:
+            As `join_native`, but for what tasks raised.
+        """
+        if disable_sync_subtasks:
+            refuse_in_slot("iter_completed")
+        return _iterate_ended(self.results, timeout)
+
+    def progress(
+        self, timeout: float | None = None, *, file: TextIO | None = None, disable_sync_subtasks: bool = True
+    ) -> Iterator[AsyncResult[R] | EagerResult[R]]:
+        """Yield as `iter_completed`, and draw how far it is: on a terminal or in a notebook, else nothing is drawn.
+
+        `file` is where, by default standard error.
+
+        Raises:
+            As `iter_completed`.
+        """
+        return _show_progress(
+            self.iter_completed(timeout, disable_sync_subtasks=disable_sync_subtasks), Bar(len(self), file)
+        )
+
     def __await__(self) -> Generator[Any, None, list[R]]:
         """Wait for all without blocking the running loop; return, or raise, as `join_native`."""
         import asyncio  # noqa: PLC0415  whoever awaits has loaded it
@@ -245,6 +274,50 @@ class ResultSet(Generic[R]):  # noqa: PLW1641  members come and go, so there is 
             fates |= {ids[found]: fate for found, fate in done.fates.items()}
         return Revoked(fates)
 
+    # -- kept by id ---------------------------------------------------------------------------------------------------
+
+    def save(
+        self, id: str | None = None, *, expires: float | None = None, app: App | None = None, timeout: float = ASK_S
+    ) -> str:
+        """Keep which results these are, durably on return, under `id` (None: a fresh one), and return it.
+
+        For `expires` seconds, by default as long as results are kept; the results expire by their own time. `app` needs to be
+        said only where there are no members.
+
+        Raises:
+            BrokerUnavailable: no node answered within `timeout` seconds. ActorqError: the store has no room.
+            TypeError, ValueError: the id or the time isn't one, or a member was never sent.
+        """
+        return self._save(make_id() if id is None else id, "", expires, app, timeout)
+
+    @classmethod
+    def restore(cls, id: str, app: App | None = None, *, timeout: float = ASK_S) -> Self:
+        """Return a set that was saved, by any process.
+
+        Raises:
+            ResultUnknown: nothing was saved under this id, or its time is over.
+            BrokerUnavailable: no node answered within `timeout` seconds.
+        """
+        if app is None:
+            raise TypeError("expected an application to ask, got none; say app=")
+        members, _ = load_group(app.ask, id, timeout)
+        return cls(app.AsyncResult(each) for each in members)
+
+    def _save(self, id: str, parent: str, expires: float | None, app: App | None, timeout: float) -> str:
+        for result in self._members.values():
+            if not isinstance(result, AsyncResult):
+                raise TypeError(f"expected results of tasks that were sent, got {result!r}, which is stored nowhere")
+        save_group(self._find_ask(app), id, list(self._members), parent=parent, expires=expires, timeout=timeout)
+        return id
+
+    def _find_ask(self, app: App | None) -> Callable[..., Any]:
+        if app is not None:
+            return app.ask
+        for result in self._members.values():
+            if isinstance(result, AsyncResult):
+                return result._locate()[0].link.ask
+        raise TypeError("expected an application to ask, got none, and no member knows one; say app=")
+
     # -- as a container -----------------------------------------------------------------------------------------------
 
     def __len__(self) -> int:
@@ -311,6 +384,17 @@ def _iterate_ended(
     finally:
         for waiter, result in waiting.items():
             result._give_up(waiter)
+
+
+def _show_progress(
+    ended: Iterator[AsyncResult[R] | EagerResult[R]], bar: Bar
+) -> Iterator[AsyncResult[R] | EagerResult[R]]:
+    try:
+        for result in ended:
+            bar.add(failed=not result.successful())
+            yield result
+    finally:
+        bar.close()
 
 
 def _group_by_session(members: Iterable[AsyncResult[R]]) -> dict[Session, list[int | str]]:

@@ -5,6 +5,7 @@ Invariant: asking twice gives the same answer; the record of a terminal state is
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar, cast
 
 import msgspec
@@ -18,7 +19,7 @@ from actorq.messages.states import FAILURE, NAMES, NUMBERS, READY_STATES, SUCCES
 from actorq.tasks.request import current
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Iterator
 
     from actorq.client.inbox import Arrivals
     from actorq.client.session import Session  # noqa: TC004  no result is ever encoded, so nobody looks its types up
@@ -44,6 +45,7 @@ class AsyncResult(msgspec.Struct, Generic[R], eq=False, gc=False):
     _key: int | str
     _alias: str | None = None
     _record: ResultRecord | None = None
+    _parent: str | None = None
 
     @property
     def id(self) -> str:
@@ -123,7 +125,7 @@ class AsyncResult(msgspec.Struct, Generic[R], eq=False, gc=False):
         record = self._look()
         if record is not None:
             return NAMES[record.state]
-        return str(self._get_session().get_facts(self._key)["state"])
+        return str(self._find_facts()["state"])
 
     status = state
 
@@ -147,6 +149,58 @@ class AsyncResult(msgspec.Struct, Generic[R], eq=False, gc=False):
         if record is None or record.state == _SUCCESS or not record.payload:
             return None
         return decode_failure(record.payload)[1] or None
+
+    # -- what it comes from, and what came of it -----------------------------------------------------------------------
+
+    @property
+    def parent(self) -> AsyncResult[Any] | None:
+        """The result of the task that sent this one; None where none did, or where nobody knows (any more)."""
+        record = self._look()
+        task_id = self._parent or (self._find_facts().get("parent") if record is None else record.parent)
+        return self._relate(task_id) if task_id else None
+
+    @property
+    def children(self) -> list[AsyncResult[Any]]:
+        """The results of the tasks that its last run has sent, the first 1,000; none before it has ended."""
+        record = self._look()
+        ids = self._find_facts().get("children") if record is None else record.children
+        return [self._relate(task_id).after(self.id) for task_id in ids or ()]
+
+    def after(self, parent_id: str) -> Self:
+        """Note here which task it comes from, and return it."""
+        self._parent = parent_id
+        return self
+
+    def collect(
+        self, timeout: float | None = None, *, propagate: bool = True, disable_sync_subtasks: bool = True
+    ) -> Iterator[tuple[AsyncResult[Any], Any]]:
+        """Wait for the task, then for those it sent, then for those they sent, and yield `(result, value)` of each.
+
+        Breadth first, each once. `timeout` is for each.
+
+        Raises:
+            As `get`.
+        """
+        waiting: deque[AsyncResult[Any]] = deque([self])
+        seen = {self.id}
+        while waiting:
+            result = waiting.popleft()
+            yield result, result.get(timeout, propagate, disable_sync_subtasks=disable_sync_subtasks)
+            fresh = [child for child in result.children if child.id not in seen]
+            seen.update(child.id for child in fresh)
+            waiting.extend(fresh)
+
+    def as_tuple(self) -> tuple[Any, None]:
+        """Return plain data from which `actorq.result_from_tuple` makes it again: `((id, parent), None)`."""
+        parent = self._parent or (self._record.parent if self._record is not None else "")
+        return (self.id, ((parent, None), None) if parent else None), None
+
+    def _relate(self, task_id: str) -> AsyncResult[Any]:
+        session = self._get_session()
+        return AsyncResult(session, session.find_key(task_id), task_id)
+
+    def _find_facts(self) -> dict[str, Any]:
+        return self._get_session().get_facts(self._key)
 
     def forget(self) -> None:
         """Drop the result here and in the store."""
@@ -352,6 +406,30 @@ class EagerResult(Generic[R]):
     def failed(self) -> bool:
         """Return whether it ended with an exception."""
         return self.state == FAILURE
+
+    @property
+    def parent(self) -> None:
+        """None: it ran where it was sent."""
+        return None
+
+    @property
+    def children(self) -> list[Any]:
+        """None known: what it sent while it ran isn't noted here."""
+        return []
+
+    def after(self, parent_id: str) -> Self:
+        """Return it; nothing is noted."""
+        return self
+
+    def collect(
+        self, timeout: float | None = None, *, propagate: bool = True, disable_sync_subtasks: bool = True
+    ) -> Iterator[tuple[Self, Any]]:
+        """Yield itself and its value."""
+        yield self, self.get(timeout, propagate, disable_sync_subtasks=disable_sync_subtasks)
+
+    def as_tuple(self) -> tuple[Any, None]:
+        """Return it as `AsyncResult.as_tuple` does; what it stands for is stored nowhere."""
+        return (self.id, None), None
 
     def forget(self) -> None:
         """Do nothing: it was never stored."""

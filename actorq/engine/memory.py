@@ -77,6 +77,7 @@ class _State:
     paused: set[str] = field(default_factory=set)
     leaders: dict[str, int] = field(default_factory=dict)
     revoked: dict[str, float] = field(default_factory=dict)
+    groups: dict[str, tuple[float, bytes]] = field(default_factory=dict)
 
     def copy(self) -> _State:
         """Return a copy to write into; the values in it are never changed in place."""
@@ -90,6 +91,7 @@ class _State:
             paused=set(self.paused),
             leaders=dict(self.leaders),
             revoked=dict(self.revoked),
+            groups=dict(self.groups),
         )
 
     def drop_lost_aliases(self) -> None:
@@ -407,6 +409,23 @@ class MemoryEngine:
 
     # ------------------------------------------------------------------------------------------------ housekeeping
 
+    def save_group(self, id: str, body: bytes, expires_at: float) -> None:
+        draft = self._begin()
+        draft.groups[id] = (expires_at, body)
+        self._commit(draft)
+
+    def load_group(self, id: str, now: float) -> bytes | None:
+        expires_at, body = self._state.groups.get(id, (now, b""))
+        return body if expires_at > now else None
+
+    def drop_group(self, id: str) -> bool:
+        if id not in self._state.groups:
+            return False
+        draft = self._begin()
+        del draft.groups[id]
+        self._commit(draft)
+        return True
+
     def purge(self, queue: str) -> int:
         leased = self._book.by_key
         found = [row for row in self._state.tasks.values() if row.message.queue == queue and row.key not in leased]
@@ -450,8 +469,11 @@ class MemoryEngine:
         expired = sorted((at, key) for key, (at, _) in self._state.results.items() if at <= now)[:limit]
         unneeded = self._find_unneeded_outboxes(now)
         pardoned = [task_id for task_id, at in self._state.revoked.items() if at <= now]
-        if expired or unneeded or pardoned:
+        dissolved = [id for id, (at, _) in self._state.groups.items() if at <= now]
+        if expired or unneeded or pardoned or dissolved:
             draft = self._begin()
+            for id in dissolved:
+                del draft.groups[id]
             for task_id in pardoned:
                 del draft.revoked[task_id]
             for _, key in expired:

@@ -240,6 +240,24 @@ class Engine(Protocol):
         """Drop these dead letters (None: all) and return how many there were. Their results stay."""
         ...
 
+    # ------------------------------------------------------------------------------------------------------ groups
+
+    def save_group(self, id: str, body: bytes, expires_at: float) -> None:
+        """Keep a body under an id until `expires_at` (wall time), in the place of the one before it, durable on return.
+
+        Raises:
+            StoreFull: there is no room.
+        """
+        ...
+
+    def load_group(self, id: str, now: float) -> bytes | None:
+        """Return what was saved under an id and hasn't expired by `now`, else None."""
+        ...
+
+    def drop_group(self, id: str) -> bool:
+        """Drop what was saved under an id; return whether there was anything."""
+        ...
+
     # ------------------------------------------------------------------------------------------------ housekeeping
 
     def purge(self, queue: str) -> int:
@@ -268,7 +286,7 @@ class Engine(Protocol):
     def prune(self, now: float, limit: int) -> int:
         """Drop up to `limit` results that expired at or before `now` (wall time), and return how many.
 
-        Also drops what of `Transaction.revoked` has expired, takes back the reserve that a full disk cost, and drops outboxes that left nothing behind and weren't
-        heard of for a week.
+        Also drops what of `Transaction.revoked` and which groups have expired, takes back the reserve that a full disk
+        cost, and drops outboxes that left nothing behind and weren't heard of for a week.
         """
         ...

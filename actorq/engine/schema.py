@@ -70,7 +70,10 @@ SCHEMA: Final = f"""
 
 
 # Tables that came later. A version before doesn't miss them, so they don't raise the version: made where they are missing.
-ADDITIONS: Final = ("CREATE TABLE IF NOT EXISTS revoked (id TEXT PRIMARY KEY, expires_at REAL NOT NULL) WITHOUT ROWID",)
+ADDITIONS: Final = (
+    "CREATE TABLE IF NOT EXISTS revoked (id TEXT PRIMARY KEY, expires_at REAL NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS result_groups (id TEXT PRIMARY KEY, expires_at REAL NOT NULL, body BLOB NOT NULL) WITHOUT ROWID",
+)
 
 
 def _in_sizes(head: str, item: str, tail: str = "") -> tuple[tuple[int, str], ...]:

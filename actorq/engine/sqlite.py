@@ -405,6 +405,19 @@ class SqliteEngine:
 
     # ------------------------------------------------------------------------------------------------ housekeeping
 
+    def save_group(self, id: str, body: bytes, expires_at: float) -> None:
+        sql = "INSERT OR REPLACE INTO result_groups (id, expires_at, body) VALUES (?,?,?)"
+        self._store.write(lambda: self._store.connection.execute(sql, (id, expires_at, body)), is_refusable=True)
+
+    def load_group(self, id: str, now: float) -> bytes | None:
+        sql = "SELECT body FROM result_groups WHERE id = ? AND expires_at > ?"
+        found = self._store.connection.execute(sql, (id, now)).fetchone()
+        return None if found is None else bytes(found[0])
+
+    def drop_group(self, id: str) -> bool:
+        sql = "DELETE FROM result_groups WHERE id = ?"
+        return self._store.write(lambda: self._store.connection.execute(sql, (id,)).rowcount) > 0
+
     def purge(self, queue: str) -> int:
         lanes = [lane for lane in self._ledger.lanes_by_number.values() if lane.queue == queue]
         if not any(lane.ready or lane.scheduled for lane in lanes):
@@ -439,8 +452,8 @@ class SqliteEngine:
         sql = "SELECT key FROM results WHERE expires_at <= ? ORDER BY expires_at, key LIMIT ?"
         expired: list[int] = [key for (key,) in store.connection.execute(sql, (now, limit)).fetchall()]
         unneeded = self._find_unneeded_outboxes(now)
-        is_revoked = "SELECT 1 FROM revoked WHERE expires_at <= ? LIMIT 1"
-        if expired or unneeded or store.connection.execute(is_revoked, (now,)).fetchone():
+        is_over = [f"SELECT 1 FROM {table} WHERE expires_at <= ? LIMIT 1" for table in ("revoked", "result_groups")]
+        if expired or unneeded or any(store.connection.execute(sql, (now,)).fetchone() for sql in is_over):
             ledger.apply(store.write(lambda: self._drop_expired(expired, unneeded, now)))
             for outbox_no in unneeded:
                 ledger.drop_outbox(outbox_no)
@@ -512,7 +525,8 @@ class SqliteEngine:
 
     def _drop_expired(self, keys: list[int], outbox_nos: list[int], now: float) -> Effects:
         writer = self._writer()
-        self._store.connection.execute("DELETE FROM revoked WHERE expires_at <= ?", (now,))
+        for table in ("revoked", "result_groups"):
+            self._store.connection.execute(f"DELETE FROM {table} WHERE expires_at <= ?", (now,))
         writer.effects.results -= delete_keys(self._store.connection, DELETE_RESULTS, keys)
         writer.drop_lost_aliases(keys)
         for outbox_no in outbox_nos:

@@ -78,7 +78,7 @@ class Report(msgspec.Struct, array_like=True, gc=False):
     `state` is one of `actorq.states`' wire numbers. `payload` is the encoded result, or the encoded failure.
     `due_at` (Unix seconds) goes with RETRY, whose `payload` is then the new body (empty: the same again), and so does
     `expires`, the new expiry (None: as it was). A RETRY without `due_at` is no retry: the delivery goes back to its queue,
-    to the front or (`TO_THE_BACK`) to the end.
+    to the front or (`TO_THE_BACK`) to the end. `children` are the ids of the tasks that were sent during the run (None: none).
     """
 
     key: int
@@ -89,10 +89,14 @@ class Report(msgspec.Struct, array_like=True, gc=False):
     runtime_s: float = 0.0
     due_at: float | None = None
     expires: float | None = None
+    children: list[str] | None = None
 
 
 class ResultRecord(msgspec.Struct, array_like=True, gc=False):
-    """A terminal state as it is stored and pushed to whoever waits."""
+    """A terminal state as it is stored and pushed to whoever waits.
+
+    `parent` is the id of the task that sent this one (empty: none), `children` are those of the tasks it has sent (None: none).
+    """
 
     key: int
     state: int
@@ -100,3 +104,5 @@ class ResultRecord(msgspec.Struct, array_like=True, gc=False):
     codec_id: int = 0
     finished_at: float = 0.0
     runtime_s: float = 0.0
+    parent: str = ""
+    children: list[str] | None = None

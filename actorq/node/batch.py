@@ -51,7 +51,7 @@ class Batch:
 
     __slots__ = (
         "aliases", "changed", "dead", "forgotten", "fresh", "puts", "reported", "results", "revoked", "settled", "spilled",
-        "straight", "taken", "when_safe",
+        "straight", "taken", "ttls", "when_safe",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -70,6 +70,7 @@ class Batch:
         self.results: list[ResultRecord] = []
         self.spilled: dict[Lane, int] = {}
         self.forgotten: list[int] = []
+        self.ttls: dict[int, float] = {}
         self.revoked: dict[str, float | None] = {}
         self.when_safe: list[Callable[[Sealed, Receipt], None]] = []
 
@@ -151,6 +152,7 @@ class Batch:
             taken=self.taken,
             forgotten=self.forgotten,
             revoked=self.revoked,
+            ttls=self.ttls,
         )
         reported = {} if keep_reports else self.reported
         sealed = Sealed(transaction, self.taken, self.results, reported, self.spilled, operations, self.when_safe)
@@ -182,6 +184,7 @@ def without_new_tasks(transaction: Transaction) -> Transaction:
         settled=[each for each in transaction.settled if each.key not in new],
         straight=transaction.straight,
         aliases=transaction.aliases,
+        ttls=transaction.ttls,
         changed=[each for each in transaction.changed if each.key not in new],
         dead=[each for each in transaction.dead if each.key not in new],
         forgotten=transaction.forgotten,

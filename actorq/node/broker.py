@@ -28,6 +28,7 @@ from actorq.node.broadcasts import Broadcasts
 from actorq.node.burials import Burials
 from actorq.node.committer import FULL_RETRY_S, Committer
 from actorq.node.desks import SlotDesk
+from actorq.node.groups import Groups
 from actorq.node.handout import hand_out
 from actorq.node.helm import Helm
 from actorq.node.inquiries import Inquiries
@@ -153,6 +154,7 @@ class Broker(Actor):
             reply=self.inquiries.reply,
         )
         self.inquiries.add("revoke", self.revocations.ask)
+        self.inquiries.add("group", Groups(self, self.store, self.inquiries.reply, settings.result_expires_s).ask)
         found = read_lines(self.home.lines, next(ledger.tokens))
         for each in found:
             self._claim(each)

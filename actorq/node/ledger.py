@@ -246,7 +246,7 @@ class Ledger:
             self._again(delivery, report, now)
             return
         key, batch = delivery.key, self._batch
-        record = _make_record(report, now)
+        record = _make_record(report, now, delivery.message.parent)
         batch.results.append(record)
         if batch.changed:
             batch.changed.pop(key, None)  # a transaction says one thing about a task: its end
@@ -256,6 +256,8 @@ class Ledger:
             batch.straight.append(record)
             if delivery.message.alias is not None:
                 batch.aliases.append((delivery.message.alias, key))
+            if delivery.message.result_ttl_s is not None:
+                batch.ttls[key] = delivery.message.result_ttl_s
         if self._requeues:
             self._requeues.note_end(delivery)
         self._count_end(key)
@@ -460,6 +462,7 @@ class Ledger:
         return {alias: each.key for each in found if (alias := each.message.alias) is not None and alias in aliases}
 
 
-def _make_record(report: Report, now: float) -> ResultRecord:
+def _make_record(report: Report, now: float, parent: str = "") -> ResultRecord:
     """Return what is to be kept of a task that ended."""
-    return ResultRecord(report.key, report.state, report.payload, report.codec_id, now, report.runtime_s)
+    payload, codec_id = report.payload, report.codec_id
+    return ResultRecord(report.key, report.state, payload, codec_id, now, report.runtime_s, parent, report.children)

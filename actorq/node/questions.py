@@ -49,12 +49,19 @@ def describe_stored(task: StoredTask) -> dict[str, Any]:
     """Return the state of an unfinished task that only the store has."""
     message = task.message
     state = RETRY if message.retries else PENDING
-    return {"state": state, "task": message.task, "queue": message.queue, "eta": task.due_at or message.eta}
+    return {
+        "state": state,
+        "task": message.task,
+        "queue": message.queue,
+        "eta": task.due_at or message.eta,
+        "parent": message.parent,
+    }
 
 
 def describe_record(record: ResultRecord) -> dict[str, Any]:
     """Return the state of a finished task; its result stays bytes."""
-    return {"state": NAMES[record.state], "finished_at": record.finished_at, "runtime_s": record.runtime_s}
+    facts = {"state": NAMES[record.state], "finished_at": record.finished_at, "runtime_s": record.runtime_s}
+    return {**facts, "parent": record.parent, "children": record.children}
 
 
 def describe_slot(ledger: Ledger, peer: SlotPeer) -> dict[str, Any]:
@@ -97,6 +104,7 @@ def _header(delivery: Delivery) -> dict[str, Any]:
         "priority": message.priority,
         "retries": message.retries,
         "deliveries": delivery.deliveries,
+        "parent": message.parent,
     }
 
 

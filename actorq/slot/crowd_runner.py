@@ -57,11 +57,14 @@ class CrowdRunner(TaskRunner):
                 coroutine = run_hard_limited(coroutine, hard_s) if hard_s else coroutine
             result = await coroutine
             report = succeed(delivery, result, self._codec)
+            if request.children is not None:
+                report.children = request.list_children()
             if task.handlers:
                 tell_end(task.definition, request, SUCCESS, result)
         except BaseException as error:  # noqa: BLE001  the one place where everything a task raises ends
             report = judge(delivery, error, self._codec)
             if task is not None and request is not None:
+                report.children = request.list_children() or None
                 conclude(task.definition, request, report, error)
         return report
 

@@ -114,12 +114,16 @@ class TaskRunner:
             finally:
                 _set_request(None)
             report = succeed(delivery, result, self._codec)
+            if request.children is not None:
+                report.children = request.list_children()
             if task.handlers:
                 tell_end(task.definition, request, states.SUCCESS, result)
             return report
         except BaseException as error:  # noqa: BLE001  the one place where everything a task raises ends
             report = judge(delivery, error, self._codec)
             if request is not None:
+                if request.children is not None:
+                    report.children = request.list_children()
                 conclude(task.definition, request, report, error)
             return report
 

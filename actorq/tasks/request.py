@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import os
 from contextvars import ContextVar, Token
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from actorq.codec.serializers import CODEC_NAMES
@@ -17,11 +18,13 @@ from actorq.messages.task import FLAG_IGNORE_RESULT, Delivery, TaskMessage
 from actorq.tasks.masks import show_arguments
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from actorq.tasks.task import Task
 
 __all__ = ["Request", "current", "current_request", "current_task", "pop_request", "push_request"]
+
+MAX_CHILDREN: Final = 1_000  # of one run; bounds what is stored with its result
 
 
 class Request:
@@ -32,6 +35,7 @@ class Request:
         "_owner",
         "args",
         "called_directly",
+        "children",
         "deliveries",
         "hostname",
         "in_slot",
@@ -70,6 +74,7 @@ class Request:
         self.in_slot = in_slot
         self.is_eager = is_eager
         self.called_directly = called_directly
+        self.children: list[Any] | None = None  # results of what was sent during the run; most send nothing
 
     @classmethod
     def from_delivery(cls, delivery: Delivery, hostname: str, pid: int) -> Request:
@@ -101,6 +106,15 @@ class Request:
             called_directly=not eager,
             in_slot=outer is not None and outer.in_slot,
         )
+
+    def add_children(self, results: Iterable[Any]) -> None:
+        """Remember tasks that were sent during this run, up to `MAX_CHILDREN`."""
+        known = self.children = [] if self.children is None else self.children
+        known.extend(islice(results, MAX_CHILDREN - len(known)))
+
+    def list_children(self) -> list[str]:
+        """Return the ids of these tasks."""
+        return [child.id for child in self.children or ()]
 
     @property
     def id(self) -> str:

@@ -611,6 +611,23 @@ class EngineContract:
         assert again.begin_epoch().revoked == {"mine": now + 20}
         again.close()
 
+    def test_a_group_is_kept_under_its_id_until_it_expires_or_is_dropped(
+        self, harness: EngineHarness, engine: Engine, clock: FakeClock
+    ) -> None:
+        now = clock.now()
+        engine.save_group("g", b"old", now + 10)
+        engine.save_group("g", b"new", now + 20)
+        engine.save_group("h", b"other", now + 5)
+        assert (engine.load_group("g", now), engine.load_group("nobody", now)) == (b"new", None)
+        assert engine.load_group("h", now + 5) is None, "its time is over, though nobody has swept"
+        engine.prune(now + 5, 100)
+        harness.kill(engine)
+        again = harness.make()
+        again.open()
+        assert (again.load_group("g", now), again.load_group("h", now)) == (b"new", None)
+        assert (again.drop_group("g"), again.drop_group("g"), again.load_group("g", now)) == (True, False, None)
+        again.close()
+
     def test_results_expire_by_their_own_time_to_live(self, engine: Engine, clock: FakeClock) -> None:
         now = clock.now()
         engine.put([make_task(1, result_ttl_s=10.0), make_task(2), make_task(3, token=1 << 40, result_ttl_s=30.0)])

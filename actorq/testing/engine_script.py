@@ -66,6 +66,7 @@ def take_picture(engine: Engine) -> dict[str, object]:
         "aliases": {alias: engine.find_alias(alias) for alias in ("first", "second", "straight", "ignored")},
         "outboxes": {number: engine.find_outbox(number) for number in (OUTBOX, OTHER_OUTBOX, 8, 9)},
         "paused": engine.paused(),
+        "group": engine.load_group("group", 0.0),
         "counts": (stats.results, stats.dead, stats.queues),
         "faults": engine.check(),
     }
@@ -141,6 +142,10 @@ def _pause(engine: Engine, clock: FakeClock) -> None:
     engine.pause("later")
 
 
+def _save_group(engine: Engine, clock: FakeClock) -> None:
+    engine.save_group("group", b"members", clock.now() + 60)
+
+
 def _resume(engine: Engine, clock: FakeClock) -> None:
     engine.resume("later")
 
@@ -185,6 +190,7 @@ SCRIPT: Final[tuple[Callable[[Engine, FakeClock], None], ...]] = (
     _forget,
     _release,
     _pause,
+    _save_group,
     _wake,
     _resume,
     _begin_epoch,

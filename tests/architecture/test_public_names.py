@@ -14,7 +14,10 @@ import actorq.supervisor
 REFERENCE = Path(__file__).resolve().parent.parent.parent / "docs" / "reference"
 NAME = re.compile(r"^\| `(\w+)` \|", re.MULTILINE)
 
-TASKS = "App AsyncResult Node Plugin Request Secret ResultSet Task current_request current_task register_exception"
+TASKS = """
+    App AsyncResult GroupResult Node Plugin Request ResultSet Secret Task current_request current_task register_exception
+    result_from_tuple
+"""
 ACTORS = "Actor ActorRef NameRef Outcome Refusal Reply System Exit"
 SUPERVISORS = "Backoff ChildSpec Component DynamicSupervisor Supervisor"
 ERRORS = """
