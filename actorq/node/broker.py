@@ -139,6 +139,8 @@ class Broker(Actor):
         )
         for queue in (yield EngineCall("paused")):
             ledger.lanes.pause(queue)
+        for lane in (yield EngineCall("lanes")):
+            ledger.unfinished += lane.scheduled  # it knows already what is ready
         if settings.broadcasts:
             no, taken = yield EngineCall("register_outbox", (BROADCAST_OUTBOX,))
             desk = ledger.open_outbox(BROADCAST_OUTBOX, no, taken)

@@ -295,3 +295,55 @@ def test_nobody_answers_without_a_node(actorq, home):
     home.mkdir()
     code, _, said = actorq("queue", "ls", "--timeout", "0.2")
     assert (code, "start one with" in said) == (69, True)
+
+
+def test_what_was_scheduled_before_a_restart_is_counted_once(app, start, folder):
+    hub = start()
+    (late,) = send(app, folder, [1], countdown=2.0)
+    (later,) = send(app, folder, [2], countdown=3600)
+    hub.kill()
+    start()
+    wait_until(lambda: app.ask("status", timeout=20)["unfinished"] == 2, 20, "both to be counted")
+    assert late.get(timeout=20) == 1
+    assert app.ask("status")["unfinished"] == 1
+    assert app.queues.purge("default") == 1
+    with pytest.raises(TaskRevoked):
+        later.get(timeout=20)
+    assert app.ask("status")["unfinished"] == 0
+
+
+def test_a_pause_takes_back_what_places_of_a_thread_pool_have_not_begun(app, start, folder):
+    start("-P", "thread", slots=4)
+    send(app, folder, range(300))[-1].get(timeout=20)
+    sent = send(app, folder, range(1000, 1040), 0.3)
+    wait_until(lambda: any(number >= 1000 for number in begun(folder)), 20, "the long ones to begin")
+    running = app.queues.pause("default")
+    after = len(begun(folder))
+    assert running >= 1
+    wait_until(lambda: app.queues.find("default").running == 0, 20, "what runs to finish")
+    assert len(begun(folder)) == after
+    assert app.queues.purge("default") == 340 - after
+    ended = [_end_of(result) for result in sent]
+    assert (ended.count("SUCCESS"), ended.count("REVOKED")) == (after - 300, 340 - after)
+
+
+def test_a_purge_reaches_what_the_slots_of_two_nodes_hold(app, start, folder):
+    start()
+    start()
+    wait_until(lambda: len(app.ask("status")["slots"]) == 2, 20, "both slots")
+    send(app, folder, range(300))[-1].get(timeout=20)
+    sent = send(app, folder, range(1000, 1100), 0.5)
+    wait_until(lambda: sum(number >= 1000 for number in begun(folder)) == 2, 20, "both slots to be busy")
+    count = app.queues.purge("default")
+    ran = sum(number >= 1000 for number in begun(folder))
+    assert count == 100 - ran
+    ended = [_end_of(result) for result in sent]
+    assert (ended.count("SUCCESS"), ended.count("REVOKED")) == (ran, count)
+
+
+def _end_of(result):
+    try:
+        result.get(timeout=20)
+    except TaskRevoked:
+        return "REVOKED"
+    return "SUCCESS"
