@@ -40,7 +40,6 @@ from actorq.tasks.sending import (
     plan_unregistered,
 )
 from actorq.tasks.task import Task
-from actorq.tasks.validation import dump_arguments
 from actorq.transport.paths import Home, find_home, is_default_home
 
 if TYPE_CHECKING:
@@ -223,9 +222,9 @@ class App:
     ) -> AsyncResult[Any]:
         if plan.check is not None:
             plan.check(*args, **kwargs)
+        if plan.prepare is not None:
+            args, kwargs, options = plan.prepare(args, kwargs, options)
         message = make_message(plan, args, kwargs, options, self._find_parent())
-        if plan.dumps_models:
-            args, kwargs = dump_arguments(args, kwargs)
         message, body = encode_call(plan, self.conf, message, (args, kwargs), options)
         if self.conf.task_always_eager:
             task, throw = find_here(self.tasks, message.task), self.conf.task_eager_propagates
@@ -249,7 +248,7 @@ class App:
             or conf.task_always_eager
             or plan.routing is not None
             or self._find_parent()
-            or plan.dumps_models
+            or plan.prepare
         ):
             return [self.send_with(plan, tuple(call), {}, {}) for call in calls]
         session, check, codec_id = self._session or self._open(), plan.check, plan.codec_id

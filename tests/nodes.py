@@ -76,6 +76,12 @@ class NodeProcess:
         """Everything it has printed so far."""
         return self.log.read_text()
 
+    def logged(self, event: str) -> list[dict[str, Any]]:
+        """Return what it and its slots have logged under this name, oldest first."""
+        lines = [line for line in self.output.splitlines() if line.startswith("{") and event in line]
+        found: list[dict[str, Any]] = [json.loads(line) for line in lines if line.endswith("}")]
+        return [each for each in found if each["event"] == event]
+
     def slot_pids(self) -> list[int]:
         """Return its slots' processes: children that aren't the zygote and run."""
         with contextlib.suppress(psutil.NoSuchProcess):

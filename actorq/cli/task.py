@@ -103,7 +103,7 @@ def _print_task(facts: Mapping[str, Any]) -> None:
         shown["headers"] = json.dumps(headers, default=str)
     for name in ("args", "kwargs"):
         if name in facts:
-            shown[name] = json.dumps(facts[name], default=repr)
+            shown[name] = facts[name] if isinstance(facts[name], str) else json.dumps(facts[name], default=repr)
     if "hidden" in facts:
         shown["arguments"] = f"not shown: {facts['hidden']}"
     print_facts(shown.items())

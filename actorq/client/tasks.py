@@ -12,6 +12,7 @@ from actorq.codec import PLAIN_CODECS, decode_body, decode_failure
 from actorq.codec.serializers import SERIALIZER_MASK
 from actorq.errors import BrokerUnavailable, DecodeError
 from actorq.messages.states import PENDING, UNKNOWN
+from actorq.tasks.masks import mask_plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,4 +69,5 @@ def _decode_arguments(facts: dict[str, Any]) -> dict[str, Any]:
         args, kwargs = decode_body(codec_id, body)
     except DecodeError as error:
         return {**facts, "hidden": str(error)}
-    return {**facts, "args": list(args), "kwargs": kwargs}
+    shown_args, shown_kwargs = mask_plain(args, kwargs, facts["headers"])
+    return {**facts, "args": shown_args, "kwargs": shown_kwargs}

@@ -11,12 +11,12 @@ import inspect
 import reprlib
 from typing import TYPE_CHECKING, Any, Final
 
-from actorq.messages.secret import MASK
+from actorq.messages.secret import MASK, Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-__all__ = ["SHOWN_CHARS", "show_arguments"]
+__all__ = ["SHOWN_CHARS", "mask_plain", "show_arguments"]
 
 SHOWN_CHARS: Final = 1024  # of all positional ones, and of all named ones
 
@@ -54,6 +54,23 @@ def show_arguments(
     if not isinstance(shown_kwargs, str):
         shown_kwargs = _show(_hide(dict(kwargs), names))
     return shown_args[:SHOWN_CHARS], shown_kwargs[:SHOWN_CHARS]
+
+
+def mask_plain(args: Sequence[Any], kwargs: Mapping[str, Any], headers: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Return arguments that were decoded from plain data, as plain data: masked, or the text that is to be shown instead."""
+    shown_args, shown_kwargs = headers.get("argsrepr"), headers.get("kwargsrepr")
+    return (
+        shown_args if isinstance(shown_args, str) else _mask_secrets(list(args)),
+        shown_kwargs if isinstance(shown_kwargs, str) else _mask_secrets(dict(kwargs)),
+    )
+
+
+def _mask_secrets(value: Any) -> Any:
+    if isinstance(value, Secret):
+        return MASK
+    if isinstance(value, dict):
+        return {key: _mask_secrets(each) for key, each in value.items()}
+    return [_mask_secrets(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _hide(value: Any, names: frozenset[str], depth: int = 4) -> Any:

@@ -7,14 +7,20 @@ from typing import TYPE_CHECKING, Any
 from actorq.codec.packing import PACK_PLAIN, plan_packing
 from actorq.codec.serializers import get_codec_id
 from actorq.messages.task import FLAG_ACK_EARLY, FLAG_IGNORE_RESULT, FLAG_TRACK_STARTED, TaskMessage
+from actorq.tasks.masks import show_arguments
 from actorq.tasks.routing import Route
+from actorq.tasks.validation import dump_arguments
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+    from typing import TypeAlias
 
     from actorq.codec.packing import Packing
     from actorq.tasks.routing import Routing
     from actorq.tasks.task import Task
+
+    _Arguments: TypeAlias = tuple[tuple[Any, ...], dict[str, Any], Mapping[str, Any]]
+    Prepare: TypeAlias = Callable[[tuple[Any, ...], dict[str, Any], Mapping[str, Any]], _Arguments]
 
 __all__ = ["SendPlan", "plan_sends"]
 
@@ -23,13 +29,13 @@ class SendPlan:
     """What every send of a task has in common, worked out once. `message` is a template: fill it under the outbox's lock.
 
     `is_plain`: the message can go as it is; False where each call has an expiry or a route of its own, or hooks
-    of plugins around it, or runs here. `routing` is there where functions choose the route. `dumps_models`: arguments may be
-    pydantic's models. `may_inherit`: neither the task
+    of plugins around it, or runs here. `routing` is there where functions choose the route. `prepare` changes arguments and
+    options of each call, where a task needs that. `may_inherit`: neither the task
     nor its route says a priority.
     """
 
     __slots__ = (
-        "check", "codec_id", "dumps_models", "expires_s", "is_plain", "may_inherit", "message", "packing", "routing",
+        "check", "codec_id", "expires_s", "is_plain", "may_inherit", "message", "packing", "prepare", "routing",
     )  # fmt: skip
 
     def __init__(
@@ -42,12 +48,12 @@ class SendPlan:
         *,
         packing: Packing = PACK_PLAIN,
         is_plain: bool = True,
-        dumps_models: bool = False,
+        prepare: Prepare | None = None,
     ) -> None:
         self.message, self.codec_id, self.expires_s, self.check = message, codec_id, expires_s, check
         self.packing = packing
-        self.is_plain = is_plain and not routing.routers and not dumps_models
-        self.dumps_models = dumps_models
+        self.is_plain = is_plain and not routing.routers and prepare is None
+        self.prepare = prepare
         self.routing = routing if routing.routers else None
         self.may_inherit = routing.own.over(routing.otherwise).priority is None
 
@@ -89,5 +95,21 @@ def plan_sends(task: Task[..., Any], check: Callable[..., None] | None) -> SendP
         routing,
         packing=packing,
         is_plain=is_plain,
-        dumps_models=task.pydantic,
+        prepare=_find_preparation(task),
     )
+
+
+def _find_preparation(task: Task[..., Any]) -> Prepare | None:
+    """Return what is done to each call: models become plain data, what may be shown is worked out where names are known."""
+    if not task.pydantic and not task.redact:
+        return None
+
+    def prepare(args: tuple[Any, ...], kwargs: dict[str, Any], options: Mapping[str, Any]) -> _Arguments:
+        if task.redact:
+            shown = show_arguments(args, kwargs, None, task.redact, task.body)
+            options = dict(zip(("argsrepr", "kwargsrepr"), shown, strict=True)) | dict(options)
+        if task.pydantic:
+            args, kwargs = dump_arguments(args, kwargs)
+        return args, kwargs, options
+
+    return prepare

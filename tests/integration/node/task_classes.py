@@ -11,7 +11,11 @@ from actorq import App, Secret, Task, current_request, current_task, register_ex
 
 app = App(
     "classes",
-    config={"task_annotations": {"annot*": {"max_retries": 7, "time_limit": 60}}, "task_retry_backoff_max": 5.0},
+    config={
+        "accept_content": ["msgpack", "json", "pickle"],
+        "task_annotations": {"annot*": {"max_retries": 7, "time_limit": 60}},
+        "task_retry_backoff_max": 5.0,
+    },
 )
 
 

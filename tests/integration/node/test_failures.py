@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from actorq import RemoteError, Secret
 from actorq.testing.wait import wait_until
 from tests.integration.node import task_classes as tasks
-from tests.nodes import ROOT, NodeProcess, home_of
+from tests.nodes import ROOT, NodeProcess, actorq, ask, home_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +75,9 @@ def test_what_is_not_on_the_list_is_never_rebuilt(kind: str, name: str) -> None:
 
 def test_the_nodes_log_has_the_traceback_too(node: NodeProcess) -> None:
     fail("stranger")
-    wait_until(lambda: 'raise Stranger("locked", threading.Lock())' in node.output, 10, "the traceback in the log")
+    line = 'raise Stranger("locked", threading.Lock())'
+    told = lambda: [each for each in node.logged("task_failed") if line in each.get("exception", "")]  # noqa: E731
+    wait_until(told, 10, "the traceback in the log")
 
 
 @pytest.mark.parametrize("serializer", ["msgpack", "json", "pickle"])
@@ -87,8 +89,9 @@ def test_a_secret_arrives_and_is_shown_nowhere(node: NodeProcess, serializer: st
     with pytest.raises(ValueError, match="ann") as caught:
         failed.get(timeout=10)
     wait_until(lambda: failed.id in node.output, 10, "the end of the task in the log")
-    line = next(line for line in node.output.splitlines() if failed.id in line)
-    assert "('ann', ***, ***)" in line
+    assert (
+        next(each for each in node.logged("task_failed") if each["task_id"] == failed.id)["args"] == "('ann', ***, ***)"
+    )
     for text in (repr(caught.value), failed.traceback, node.output):
         assert "hunter2" not in str(text)
         assert "4711" not in str(text)
@@ -98,3 +101,18 @@ def test_a_call_says_what_is_shown_of_it(node: NodeProcess) -> None:
     sent = tasks.fail_as.apply_async(("silent",), argsrepr="(quiet)")
     wait_until(lambda: sent.ready() and sent.id in node.output, 10, "the end of the task in the log")
     assert "(quiet)" in next(line for line in node.output.splitlines() if sent.id in line)
+
+
+@pytest.mark.parametrize("serializer", ["msgpack", "json"])
+def test_the_command_line_shows_no_more_of_it(node: NodeProcess, serializer: str) -> None:
+    later: dict[str, Any] = {"countdown": 600, "serializer": serializer}
+    hidden = tasks.login.apply_async(("ann", Secret("hunter2"), 4711), **later)
+    secret = tasks.show.apply_async(([Secret("hunter2")],), {"x": 5}, **later)
+    asked: Any = None
+    for sent in (hidden, secret):
+        sent.confirm(10)
+        said = actorq("task", "show", sent.id, "--args", "--home", str(node.home), cwd=ROOT).stdout
+        asked = ask(node.home, ROOT, "task", "show", sent.id, "--args")
+        assert "***" in said
+        assert not any(text in said + repr(asked) for text in ("hunter2", "4711"))
+    assert asked["kwargs"] == {"x": 5}

@@ -63,11 +63,8 @@ def test_a_slots_log_has_the_traceback_of_what_was_not_expected_only(node):
         with pytest.raises(tasks.Unknown):
             sent.get(timeout=10)
         wait_until(lambda: sent.id in node.output, 10, "the end of the task in the log")  # noqa: B023
-    output = node.output
-    lines = [line for line in output.splitlines() if "task_failed" in line]
-    calm = next(line for line in lines if "nobody of that name" in line)
-    alarm = next(line for line in lines if "out of the blue" in line)
-    assert "level='info'" in calm
-    assert "level='error'" in alarm
-    assert 'raise Unknown("out of the blue")' in output
-    assert 'raise Unknown("nobody of that name")' not in output
+    calm, alarm = node.logged("task_failed")[-2:]
+    assert (calm["level"], alarm["level"]) == ("info", "error")
+    assert (calm["error"], calm["expected"]) == ("Unknown: nobody of that name", True)
+    assert 'raise Unknown("out of the blue")' in alarm["exception"]
+    assert "exception" not in calm

@@ -34,4 +34,4 @@ def test_arguments_are_validated_in_this_process_too(tmp_path, way):
 def test_validation_is_for_those_who_ask_for_it(tmp_path):
     task = App("shop", home=tmp_path).task(name="t")(lambda number: number)
     assert task.apply(("4",)).get() == "4"
-    assert not task.get_plan().dumps_models
+    assert task.get_plan().prepare is None
