@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from actorq import App
+from actorq.errors import TimeLimitExceeded
 from actorq.messages.reasons import Crashed
 from actorq.testing.wait import wait_until
 
@@ -78,6 +79,25 @@ def test_a_crashed_component_comes_back_and_the_running_task_goes_on(node: Node,
     assert long.get(timeout=30) == pid, "the task ran to its end where it was"
     assert app.ask("ping", timeout=10.0)
     wait_until(lambda: len(node.roster.processes) == 2, 10, "two slots")
+
+
+@pytest.mark.parametrize("name", ["slot-0", "slots", "zygote"])
+def test_a_hard_limit_is_kept_once_and_in_time_though_who_watches_it_crashes(node: Node, app: App, name: str) -> None:
+    wait_until(lambda: len(node.roster.processes) == 2, 20, "two slots")
+    limited = [app.send_task("tasks.nap", [60], time_limit=2.0) for _ in range(2)]
+    wait_until(lambda: all(each.state == "STARTED" for each in limited), 20, "the tasks to start")
+    started = time.monotonic()
+    before = {process.pid for process in node.roster.processes.values()}
+    for _ in range(3):
+        crash(node, name)
+    for each in limited:
+        with pytest.raises(TimeLimitExceeded):
+            each.get(timeout=20)
+    assert time.monotonic() - started < 2.0 + 3
+    wait_until(lambda: len(node.roster.processes) == 2, 10, "two slots")
+    after = {process.pid for process in node.roster.processes.values()}
+    assert not before & after
+    assert app.send_task("tasks.nap", [0.0]).get(timeout=20) in after, "those were killed once, not their successors"
 
 
 def test_restarts_leave_nothing_behind(node: Node, app: App) -> None:

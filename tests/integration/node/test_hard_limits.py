@@ -212,6 +212,31 @@ def test_limits_of_the_environment_and_the_application_are_the_nodes_too(folder:
             app.send_task("tasks.nap", [60]).get(timeout=20)
 
 
+def test_limits_of_an_applications_config_hold_for_its_tasks_that_say_nothing(
+    folder: Path, home: Path, app: App
+) -> None:
+    config = 'App("shop", config={"task_time_limit": 3, "task_soft_time_limit": 0.3})'
+    (folder / "tasks.py").write_text(TASKS.replace('App("shop")', config))
+    with NodeProcess("tasks", home, folder) as node:
+        assert app.send_task("tasks.limits").get(timeout=20) == [3, 0.3]
+        assert app.send_task("tasks.own_limits").get(timeout=20) == [9, 8]
+        with pytest.raises(SoftTimeLimitExceeded):
+            app.send_task("tasks.nap", [60]).get(timeout=20)
+        with pytest.raises(TimeLimitExceeded):
+            app.send_task("tasks.stubborn", [str(folder / "note")]).get(timeout=20)
+        assert node.stop() == 0
+
+
+@pytest.mark.parametrize("value", ["soon", -1, 0])
+def test_a_limit_in_a_config_that_is_no_time_is_refused_at_start(folder: Path, home: Path, value: object) -> None:
+    (folder / "tasks.py").write_text(
+        TASKS.replace('App("shop")', f'App("shop", config={{"task_time_limit": {value!r}}})')
+    )
+    done = actorq("node", "-A", "tasks", "--home", str(home), cwd=folder)
+    assert done.returncode == 3
+    assert "expected task_time_limit to be a number" in done.stderr
+
+
 def test_a_killed_hub_leaves_the_verdict_to_its_successor(folder: Path, home: Path, app: App) -> None:
     with NodeProcess("tasks", home, folder, slots=0) as hub:
         with NodeProcess("tasks", home, folder, slots=1) as worker:

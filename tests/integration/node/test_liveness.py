@@ -24,7 +24,7 @@ from actorq import App
 
 app = App("shop")
 
-@app.task(max_deliveries=1)
+@app.task
 def nap(seconds):
     time.sleep(seconds)
     return os.getpid()
@@ -41,7 +41,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def app(home: Path) -> Iterator[App]:
-    with App("shop", home=home) as found:
+    with App("shop", home=home, config={"max_deliveries": 1}) as found:
         yield found
 
 

@@ -32,7 +32,7 @@ app = App("shop")
 def version():
     return 1
 
-@app.task(max_deliveries=1)
+@app.task
 def nap(seconds, note=None):
     if note is not None:
         with open(note, "a") as file:
@@ -62,7 +62,7 @@ def node(folder: Path, home: Path) -> Iterator[NodeProcess]:
 
 @pytest.fixture
 def app(home: Path) -> Iterator[App]:
-    with App("shop", home=home) as found:
+    with App("shop", home=home, config={"max_deliveries": 1}) as found:
         yield found
 
 
