@@ -35,6 +35,7 @@ log = get_logger(__name__)
 
 MAX_TASKS: Final = 1_000_000
 MAX_BYTES: Final = 256 << 20
+PARTS_BYTES: Final = 64 * 1024  # a larger record is written beside its header, not joined with it
 NEVER: Final = 1 << 62  # a number that no outbox reaches
 _encode: Final = msgspec.msgpack.Encoder().encode
 _HINT: Final = "nobody has confirmed them; start a node with: actorq node -A yourmodule"
@@ -69,7 +70,9 @@ class Outbox:
         self._inflight: deque[bytes] = deque()  # shipped, not confirmed, oldest first
         self._bytes = 0  # of both
         self._segments = Segments(home.outboxes, self.outbox_id, segment_bytes)
-        self._write: Callable[[bytes, int], None] = self._open  # `(records, last number before them)`
+        self._write: Callable[[bytes | tuple[bytes, ...], int], None] = (
+            self._open
+        )  # `(records, last number before them)`
 
     # -- callers ------------------------------------------------------------------------------------------------------
 
@@ -93,7 +96,8 @@ class Outbox:
                 if number - self.confirmed > self._max_tasks or size > self._max_bytes:
                     raise self._full()
                 try:
-                    self._write(pack_header(len(record), crc32(record)) + record, self.last)
+                    header = pack_header(len(record), crc32(record))
+                    self._write(header + record if len(record) < PARTS_BYTES else (header, record), self.last)
                 except (OSError, StoreLocked) as error:
                     self._keep_in_memory(error)
                 self._unsent.append(record)
@@ -139,7 +143,7 @@ class Outbox:
                 self._wake()
             return range(first, first + count)
 
-    def _open(self, data: bytes, last_before: int) -> None:
+    def _open(self, data: bytes | tuple[bytes, ...], last_before: int) -> None:
         """Make the home at the first write, which is the last that comes this way."""
         self.home.create()
         self._write = self._segments.append
@@ -245,5 +249,5 @@ class Outbox:
         self._segments.abandon()
 
 
-def _write_nothing(_data: bytes, _last_before: int) -> None:
+def _write_nothing(_data: bytes | tuple[bytes, ...], _last_before: int) -> None:
     """What an outbox in memory does in place of a write."""

@@ -39,8 +39,10 @@ class Segments:
         self._fd, self._path, self._size, self._count = -1, "", 0, 0
         self._closed: deque[tuple[int, str, int]] = deque()  # (fd, path, last number), oldest first; still locked
 
-    def append(self, data: bytes, last_before: int) -> None:
+    def append(self, data: bytes | tuple[bytes, ...], last_before: int) -> None:
         """Write whole records with one system call; `last_before` is the last number that is in the files already.
+
+        A tuple is a record in parts, which aren't worth joining.
 
         Raises:
             StoreFull: no room; nothing was written.
@@ -49,10 +51,13 @@ class Segments:
         if self._fd < 0 or self._size >= self._limit:
             self._rotate(last_before)
         try:
-            written = os.write(self._fd, data)
+            if isinstance(data, tuple):
+                written, size = os.writev(self._fd, data), sum(map(len, data))
+            else:
+                written, size = os.write(self._fd, data), len(data)
         except OSError as error:
             raise self._translate(error) from error
-        if written != len(data):
+        if written != size:
             self._cut_back()
         self._size += written
 

@@ -267,6 +267,24 @@ def test_half_a_record_on_a_full_disk_is_cut_off_again(app, monkeypatch):
         assert [message.number for chunk in orphan.chunks() for message in chunk] == [1, 2]
 
 
+def test_half_a_large_record_is_cut_off_again_and_whole_ones_lie_between_small_ones(app, monkeypatch):
+    add = app.tasks["tasks.add"]
+    large = bytes(range(256)) * 1_000
+    add.delay(b"first")
+    add.delay(large)
+    real = os.writev
+    monkeypatch.setattr(os, "writev", lambda fd, parts: real(fd, [parts[0], parts[1][:1_000]]))
+    with pytest.raises(StoreFull):
+        add.delay(large)
+    monkeypatch.setattr(os, "writev", real)
+    add.delay(b"last")
+    app.close()
+    (orphan,) = find_orphans(app.home)
+    with orphan:
+        left = [decode_body(task.codec_id, task.body)[0] for chunk in orphan.chunks() for task in chunk]
+    assert left == [(b"first",), (large,), (b"last",)]
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_home_that_cant_be_written_is_kept_in_memory(tmp_path):
     tmp_path.chmod(0o500)
