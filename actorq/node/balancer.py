@@ -76,12 +76,12 @@ class Balancer:
             if not peer.desk.closed and len(peer.desk.held) < peer.desk.places
         ]
         for name, peer in self._slots.items():
-            desk, runs = peer.desk, peer.line.executions()
-            running_s = peer.line.running_s() if runs else 0.0
+            desk, running = peer.desk, peer.line.running_keys()
+            running_s = peer.line.running_s() if running else 0.0
             if desk.held and running_s >= PATIENCE_S:
                 self._ledger.settle_early(desk, peer.line.unsettled_reports(), self._clock.now())
-            is_wanted = _is_wanted(peer, idle, {run.key for run in runs})
-            load = SlotLoad(name, len(desk.held), running_s, not desk.closed, is_wanted, desk.places, len(runs))
+            is_wanted = _is_wanted(peer, idle, running)
+            load = SlotLoad(name, len(desk.held), running_s, not desk.closed, is_wanted, desk.places, len(running))
             loads.append(load)
         # Where something waits that an idle slot takes, that is handed out first.
         if idle and not any(map(self._ledger.lanes.count_waiting, idle)):
@@ -139,7 +139,7 @@ class Balancer:
     def _take_back(self, peer: SlotPeer) -> bool:
         """Take all that a fenced slot doesn't run; False: a report too big for its line is on its way, wait for it."""
         desk, line = peer.desk, peer.line
-        running = {each.key for each in line.executions()}
+        running = line.running_keys()
         self._ledger.settle_early(desk, line.unsettled_reports(), self._clock.now())
         if line.has_unprotected_reports(desk.reported):
             return False
@@ -149,7 +149,7 @@ class Balancer:
 
 def _holds(peer: SlotPeer, queue: str) -> bool:
     """Return whether a slot holds a task of this queue that it doesn't run."""
-    running = {each.key for each in peer.line.executions()}
+    running = peer.line.running_keys()
     return any(delivery.message.queue == queue and key not in running for key, delivery in peer.desk.held.items())
 
 

@@ -128,7 +128,7 @@ class Queues:
         stored: list[LaneStats] = yield self._call("lanes")
         ledger = self._ledger
         slots = [peer.desk for peer in self._slots.values()]
-        running = {each.key for peer in self._slots.values() for each in peer.line.executions()}
+        running = {key for peer in self._slots.values() for key in peer.line.running_keys()}
         known = self._known(stored)
         lanes = ledger.lanes
         queues = describe_queues(
@@ -170,9 +170,9 @@ class Queues:
         yield functools.partial(self._withdraw, queue)
         running = sum(
             1
-            for peer in self._slots.values()
-            for key, delivery in peer.desk.held.items()
-            if delivery.message.queue == queue and any(each.key == key for each in peer.line.executions())
+            for held, keys in [(peer.desk.held, peer.line.running_keys()) for peer in self._slots.values()]
+            for key in keys & held.keys()
+            if held[key].message.queue == queue
         )
         return {"paused": True, "running": running}
 

@@ -268,4 +268,4 @@ def _holds(peer: SlotPeer, wanted: set[int]) -> bool:
 
 def _holds_unstarted(peer: SlotPeer, wanted: set[int]) -> bool:
     found = wanted & peer.desk.held.keys()
-    return bool(found and found - {each.key for each in peer.line.executions()})
+    return bool(found and found - peer.line.running_keys())

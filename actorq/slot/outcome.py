@@ -113,7 +113,12 @@ class TaskRunner:
                         result = self._await(result)
             finally:
                 _set_request(None)
-            report = succeed(delivery, result, self._codec)
+            # `succeed`, written out: it is asked for every task.
+            if message.flags & FLAG_IGNORE_RESULT:
+                report = Report(delivery.key, delivery.token, SUCCESS)
+            else:
+                codec_id, payload = _ENCODED_NONE if result is None else _encode(self._codec, result, message.codec_id)
+                report = Report(delivery.key, delivery.token, SUCCESS, payload, codec_id)
             if request.children is not None:
                 report.children = request.list_children()
             if task.handlers:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import enum
 import time
+from itertools import compress, count
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -146,14 +147,41 @@ class Rows:
         keys = self._keys.tolist()
         if not any(keys):
             return []
-        columns = [column.tolist() for column in self._columns()]
-        found = []
-        for place, key in enumerate(self._keys.tolist()):
+        rows = zip(keys, *(column.tolist() for column in self._columns()), strict=True)
+        found = [
             # One that was taken over meanwhile is read by itself, as often as it needs.
-            run = self._read(place) if key != keys[place] else _make(key, *(column[place] for column in columns))
-            if run.key:
-                found.append(run if self._limits is not None else run._replace(limit_ns=_limit_of(run)))
-        return found
+            _make(*row) if key == row[0] else self._read(place)
+            for place, (key, row) in enumerate(zip(self._keys.tolist(), rows, strict=True))
+            if key
+        ]
+        if self._limits is None:
+            found = [run._replace(limit_ns=_limit_of(run)) for run in found]
+        return [run for run in found if run.key]
+
+    def executing(self) -> tuple[int, int] | None:
+        """Return `(key, token)` of one of the runs that go on; asked for often."""
+        keys = self._keys
+        place = next(compress(count(), keys.tolist()), 0) if len(keys) > 1 else 0
+        key = keys[place]
+        while key:
+            token = self._tokens[place]
+            again = keys[place]
+            if again == key:
+                return key, token
+            key = again
+        return None
+
+    def running_keys(self) -> set[int]:
+        """Return the keys of the runs that go on."""
+        return set(self._keys.tolist()) - {0}
+
+    def running_s(self) -> float:
+        """Return for how long the latest of the present runs has been going on; 0.0 while nothing runs."""
+        if len(self._keys) == 1:
+            latest_ns = self._started[0] if self._keys[0] else 0
+        else:
+            latest_ns = max(compress(self._started.tolist(), self._keys.tolist()), default=0)
+        return max(0.0, (time.monotonic_ns() - latest_ns) / 1e9) if latest_ns else 0.0
 
     def _columns(self) -> tuple[memoryview, ...]:
         limits = self._deadlines if self._limits is None else self._limits
