@@ -66,7 +66,12 @@ def _read_pools(_context: click.Context, _option: click.Parameter, value: tuple[
 @click.option(
     "-X", "--exclude-queues", callback=_read_names, metavar="NAMES", help="Take no tasks of these queues: a,b."
 )
-@click.option("-n", "--name", metavar="NAME", help="The node's name; default: node<pid>@<host>.")
+@click.option(
+    "-n",
+    "--name",
+    metavar="NAME",
+    help="The node's name; %h host, %n its first part, %d domain; default: node<pid>@%h.",
+)
 @click.option(
     "-l",
     "--loglevel",

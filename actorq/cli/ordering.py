@@ -78,6 +78,7 @@ ORDERS: Final[Iterable[click.Command]] = (
     ),
     _order("pool_grow", "Have N slots more.", _count),
     _order("pool_shrink", "Have N slots fewer; idle ones go first, the others finish their task.", _count),
+    _order("pool_restart", "Import the application anew and replace the slots, each after its task."),
     _order("add_consumer", "Take tasks of a queue, too.", _queue),
     _order("cancel_consumer", "Take no more tasks of a queue.", _queue),
     _order("shutdown", "End nodes in order, as SIGTERM does."),

@@ -189,6 +189,10 @@ class Control(Revoker):
         """Have `n` slots fewer on each node; idle ones go first, the others finish their task."""
         return self.broadcast("pool_shrink", {"n": n}, **options)
 
+    def pool_restart(self, **options: Unpack[OrderOptions]) -> list[dict[str, Any]] | None:
+        """Import the application anew and replace the slots, each after its task; what can't be imported changes nothing."""
+        return self.broadcast("pool_restart", {}, **options)
+
     def add_consumer(self, queue: str, **options: Unpack[OrderOptions]) -> list[dict[str, Any]] | None:
         """Have nodes take tasks of a queue, too."""
         return self.broadcast("add_consumer", {"queue": queue}, **options)

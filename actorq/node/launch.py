@@ -28,6 +28,7 @@ from actorq.config import Settings, load_settings
 from actorq.errors import ConfigError
 from actorq.log import get_logger
 from actorq.messages.queues import choose_queues
+from actorq.node.naming import format_node_name
 from actorq.node.reaping import PATIENCE_S, Reaper
 from actorq.node.seats import check_limits, find_pools
 from actorq.node.showing import show_node
@@ -83,7 +84,7 @@ def run_node(options: NodeOptions, zygote: ZygoteProcess, say: Callable[[str], N
         settings = load_settings(info.conf).replace("command line", options.settings)
         chosen = options.home or (None if options.broker else info.home)
         home = find_home(info.name, broker=options.broker, home=chosen)
-        name = options.name or f"node{os.getpid()}@{socket.gethostname()}"
+        name = format_node_name(options.name or f"node{os.getpid()}@%h", socket.gethostname())
         plugins = load_node_plugins(zygote.app, info, home, settings, options.plugins)
         check_limits(info, settings)
         running = node.Node(home, settings, info, name, zygote, plugins=plugins)

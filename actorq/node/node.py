@@ -16,6 +16,7 @@ from actorq.node.components import ROOT_INTENSITY, ROOT_PERIOD_S, NodeParts, lis
 from actorq.node.hub_lock import HubLock
 from actorq.node.live import LiveSettings
 from actorq.node.messages import Reload
+from actorq.node.naming import NameLock
 from actorq.node.roster import Roster
 from actorq.node.seats import plan_seats
 from actorq.slot.process import become_subreaper
@@ -67,6 +68,7 @@ class Node:
         """
         self.home, self.settings, self.info, self.name = home, settings, info, name
         self.lock = HubLock(home.lock)
+        self._claim = NameLock(home, name)
         self.roster = Roster(name)
         self.seats = plan_seats(settings)
         self.system = System(name)
@@ -100,6 +102,7 @@ class Node:
             ActorqError: a component couldn't start; nothing is left running.
         """
         become_subreaper()
+        self._claim.claim()
         self.lock.acquire()  # before anything asks whether this is the hub
         try:
             self._root = self.system.spawn(
@@ -114,6 +117,7 @@ class Node:
             self.roster.kill_all()
             self.system.shutdown(STOP_DEADLINE_S)
             self.lock.release()
+            self._claim.release()
             if isinstance(error, ActorqError) or not isinstance(error, Exception):
                 raise
             raise ActorqError(f"the node can't start: {_tell_chain(error)}") from error
@@ -165,6 +169,7 @@ class Node:
         self.roster.kill_all(self.home.lines if self._was_asked else None)
         self.system.shutdown(STOP_DEADLINE_S)
         self.lock.release()
+        self._claim.release()
         if self._was_asked:
             return 0
         log.error("node_gave_up", reason=str(self._end), intensity=ROOT_INTENSITY, period_s=ROOT_PERIOD_S)

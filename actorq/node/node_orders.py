@@ -14,7 +14,7 @@ from actorq.actors.signals import Invoke
 from actorq.config import suggest
 from actorq.log import get_logger
 from actorq.node.live import add_queue, cancel_queue
-from actorq.node.messages import Resize, SteerOwn, SteerSlots
+from actorq.node.messages import Reload, Resize, SteerOwn, SteerSlots
 from actorq.tasks.options import check_limits, parse_rate
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ __all__ = ["NAMES", "NodeOrders"]
 log = get_logger(__name__)
 
 NAMES: Final = (
-    *("add_consumer", "cancel_consumer", "pool_grow", "pool_shrink"),
+    *("add_consumer", "cancel_consumer", "pool_grow", "pool_restart", "pool_shrink"),
     *("rate_limit", "shutdown", "time_limit"),
 )
 ANSWER_FIRST_S: Final = 0.1  # before a node ends, so that its answer is on its way
@@ -49,6 +49,7 @@ class NodeOrders:
         self._orders: dict[str, Callable[..., Any]] = {
             "add_consumer": self._add_consumer,
             "cancel_consumer": self._cancel_consumer,
+            "pool_restart": self._restart_pool,
             "rate_limit": self._rate_limit,
             "shutdown": self._shut_down,
             "time_limit": self._time_limit,
@@ -97,6 +98,10 @@ class NodeOrders:
         parse_rate(rate)
         self._live.rates[self._find_task(task)] = rate
         return f"rate limit of {task} kept: {rate or 'none'}; not enforced yet"
+
+    def _restart_pool(self) -> str:
+        self._actor.system.ref("zygote").tell(Reload())
+        return "imports the application anew; slots are replaced one by one, each after its task"
 
     def _shut_down(self) -> str:
         self._actor.timers.after(ANSWER_FIRST_S, Invoke(os.kill, os.getpid(), signal.SIGTERM))

@@ -155,3 +155,15 @@ def test_an_order_nobody_hears_is_an_error(home):
 
     with App("shop", home=home) as app, pytest.raises(BrokerUnavailable):
         app.control.pool_grow(timeout=0.2)
+
+
+def test_a_restarted_pool_runs_the_code_of_today(app, node, folder):
+    assert app.send_task("tasks.add", (1, 2)).get(timeout=20) == 3
+    running = app.send_task("tasks.nap", (1.0,))
+    wait_until(lambda: running.state == "STARTED", 20, "a task to run")
+    code = (folder / "tasks.py").read_text().replace("return x + y", "return x * y * 100")
+    (folder / "tasks.py").write_text(code)
+    app.control.pool_restart()
+    wait_until(lambda: app.send_task("tasks.add", (3, 4)).get(timeout=20) == 1200, 20, "the new code")
+    assert running.get(timeout=20)
+    assert node.returncode is None
