@@ -30,6 +30,7 @@ class Effects:
         "dead",
         "earliest_due_at",
         "ended",
+        "expires_at",
         "is_due_stale",
         "lanes",
         "ready",
@@ -57,6 +58,11 @@ class Effects:
         self.aliases = False
         self.earliest_due_at: float | None = None
         self.is_due_stale = False
+        self.expires_at: float | None = None
+
+    def note_expiry(self, expires_at: float) -> None:
+        """Keep when the first of the tasks expires that came, or changed."""
+        self.expires_at = expires_at if self.expires_at is None else min(self.expires_at, expires_at)
 
     def count_ready(self, lane: Lane, delta: int) -> None:
         """Count tasks that became ready, or (below 0) are no longer."""
@@ -86,6 +92,7 @@ class Ledger:
         self.results = 0
         self.dead = 0
         self.has_aliases = False
+        self.has_expiring = False
         self.lanes: dict[tuple[str, int], Lane] = {}
         self.lanes_by_number: dict[int, Lane] = {}
         self.outbox_nos: dict[int, int] = {}  # outbox_id -> outbox_no
@@ -120,6 +127,7 @@ class Ledger:
         (self.results,) = execute("SELECT count(*) FROM results").fetchone()
         (self.dead,) = execute("SELECT count(*) FROM dead").fetchone()
         self.has_aliases = execute("SELECT 1 FROM aliases LIMIT 1").fetchone() is not None
+        self.has_expiring = execute("SELECT 1 FROM expiring LIMIT 1").fetchone() is not None
         self._is_due_stale = True
 
     def apply(self, effects: Effects) -> None:
@@ -140,6 +148,7 @@ class Ledger:
         self.results += effects.results
         self.dead += effects.dead
         self.has_aliases = self.has_aliases or effects.aliases
+        self.has_expiring = self.has_expiring or effects.expires_at is not None
         if effects.is_due_stale:
             self._is_due_stale = True
         elif effects.earliest_due_at is not None and not self._is_due_stale:

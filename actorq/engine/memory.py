@@ -15,6 +15,7 @@ from actorq.clock import SYSTEM_CLOCK
 from actorq.engine.leases import Lease, LeaseBook
 from actorq.engine.values import (
     EPOCH_SHIFT,
+    EXPIRED_AGAIN_S,
     DeadTask,
     EngineStats,
     LaneStats,
@@ -78,6 +79,7 @@ class _State:
     leaders: dict[str, int] = field(default_factory=dict)
     revoked: dict[str, float] = field(default_factory=dict)
     groups: dict[str, tuple[float, bytes]] = field(default_factory=dict)
+    expiring: dict[int, float] = field(default_factory=dict)
 
     def copy(self) -> _State:
         """Return a copy to write into; the values in it are never changed in place."""
@@ -92,6 +94,7 @@ class _State:
             leaders=dict(self.leaders),
             revoked=dict(self.revoked),
             groups=dict(self.groups),
+            expiring=dict(self.expiring),
         )
 
     def drop_lost_aliases(self) -> None:
@@ -197,12 +200,14 @@ class MemoryEngine:
             draft.tasks[put.key] = _Row(put.key, put.message, draft.arrivals, due_at, put.deliveries, 0)
             if put.message.alias is not None:
                 draft.aliases[put.message.alias] = put.key
+            self._expire(draft, put.key, put.message, receipt)
             if put.token:
                 born[put.key] = leases[put.key] = Lease(put.token)
         self._step("after_puts")
         for settled in transaction.settled:
             if self._accept(draft, leases, settled.key, settled.token, receipt):
                 row = draft.tasks.pop(settled.key)
+                draft.expiring.pop(settled.key, None)
                 leases.pop(settled.key, None)
                 if settled.result is not None:
                     self._add_result(draft, settled.key, settled.result, row.message.result_ttl_s)
@@ -218,6 +223,8 @@ class MemoryEngine:
             if not self._accept(draft, leases, change.key, change.token, receipt):
                 continue
             row = draft.tasks[change.key]
+            if change.message is not None:
+                self._expire(draft, change.key, change.message, receipt)
             row = row._replace(
                 deliveries=row.deliveries if change.deliveries is None else change.deliveries,
                 message=change.message or row.message,
@@ -304,6 +311,19 @@ class MemoryEngine:
             return None
         self._book.add(key, Lease(token))
         return self._stored(row)
+
+    def expired(self, now: float, limit: int) -> tuple[list[int], float | None]:
+        due = sorted((at, key) for key, at in self._state.expiring.items() if at <= now)[:limit]
+        if due:
+            draft = self._begin()
+            for _, key in due:
+                if key in draft.tasks:
+                    draft.expiring[key] = now + EXPIRED_AGAIN_S
+                else:
+                    del draft.expiring[key]
+            self._commit(draft)
+        state = self._state
+        return [key for _, key in due if key in state.tasks], min(state.expiring.values(), default=None)
 
     def wake_due(self, now: float, limit: int) -> tuple[dict[str, int], float | None]:
         due = sorted((row.due_at, row.key) for row in self._state.tasks.values() if row.due_at is not None)
@@ -507,6 +527,12 @@ class MemoryEngine:
     def _step(self, name: str) -> None:
         if self.probe is not None:
             self.probe(name)
+
+    def _expire(self, draft: _State, key: int, message: TaskMessage, receipt: Receipt) -> None:
+        at = message.expires
+        if at is not None and not isnan(at):
+            draft.expiring[key] = at
+            receipt.expires_at = at if receipt.expires_at is None else min(at, receipt.expires_at)
 
     def _is_repeated(self, key: int, taken: dict[int, int]) -> bool:
         outbox_no, number = split_key(key)

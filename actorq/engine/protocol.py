@@ -182,6 +182,14 @@ class Engine(Protocol):
         """
         ...
 
+    def expired(self, now: float, limit: int) -> tuple[list[int], float | None]:
+        """Return the keys of up to `limit` unfinished tasks that expired at or before `now` (wall time), and when to ask again.
+
+        The first to expire come first, leased or not, scheduled or not; to end them is the caller's. One that isn't ended is
+        told again 60 s later. None: no task has an end. When the time isn't after `now`, there is more.
+        """
+        ...
+
     # ----------------------------------------------------------------------------------------------------- reading
 
     def load(self, keys: Iterable[int]) -> list[StoredTask]:

@@ -21,6 +21,7 @@ __all__ = [
     "APPLICATION_ID",
     "ARRIVAL_BITS",
     "ARRIVAL_MASK",
+    "DELETE_EXPIRING",
     "DELETE_RESULTS",
     "DELETE_TASKS",
     "INSERT_RESULTS",
@@ -73,6 +74,8 @@ SCHEMA: Final = f"""
 ADDITIONS: Final = (
     "CREATE TABLE IF NOT EXISTS revoked (id TEXT PRIMARY KEY, expires_at REAL NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS result_groups (id TEXT PRIMARY KEY, expires_at REAL NOT NULL, body BLOB NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS expiring (key INTEGER PRIMARY KEY, look_at REAL NOT NULL)",
+    "CREATE INDEX IF NOT EXISTS expiring_first ON expiring (look_at)",
 )
 
 
@@ -89,6 +92,10 @@ DELETE_TASKS: Final = (
 DELETE_RESULTS: Final = (
     "DELETE FROM results WHERE key BETWEEN ? AND ?",
     _in_sizes("DELETE FROM results WHERE key IN (", "?", ")"),
+)
+DELETE_EXPIRING: Final = (
+    "DELETE FROM expiring WHERE key BETWEEN ? AND ?",
+    _in_sizes("DELETE FROM expiring WHERE key IN (", "?", ")"),
 )
 _SELECTS: Final[dict[str, tuple[tuple[int, str], ...]]] = {}
 

@@ -17,6 +17,7 @@ from actorq.engine.leases import Lease
 from actorq.engine.ledger import Effects, Ledger
 from actorq.engine.schema import (
     ADDITIONS,
+    DELETE_EXPIRING,
     DELETE_RESULTS,
     DELETE_TASKS,
     INSERT_RESULTS,
@@ -25,7 +26,17 @@ from actorq.engine.schema import (
     select_keys,
 )
 from actorq.engine.store import Durability, Store
-from actorq.engine.values import DeadTask, EngineStats, LaneStats, NewTask, Opened, Receipt, StoredTask, Transaction
+from actorq.engine.values import (
+    EXPIRED_AGAIN_S,
+    DeadTask,
+    EngineStats,
+    LaneStats,
+    NewTask,
+    Opened,
+    Receipt,
+    StoredTask,
+    Transaction,
+)
 from actorq.engine.waiting import list_lanes, list_waiting
 from actorq.engine.writer import TransactionWriter, decode_message, encode_result
 from actorq.errors import StoreError
@@ -171,7 +182,7 @@ class SqliteEngine:
         effects = store.write(work, is_refusable=bool(transaction.puts))
         self._ledger.apply(effects)
         next_due_at = self._ledger.find_next_due_at(connection)
-        return Receipt(store.seq, effects.refused, next_due_at, effects.repeated)
+        return Receipt(store.seq, effects.refused, next_due_at, effects.repeated, effects.expires_at)
 
     # ------------------------------------------------------------------------------------------------------ leases
 
@@ -250,6 +261,22 @@ class SqliteEngine:
             woken[lane.queue] = woken.get(lane.queue, 0) + 1
         ledger.apply(effects)
         return woken, ledger.find_next_due_at(connection)
+
+    def expired(self, now: float, limit: int) -> tuple[list[int], float | None]:
+        execute = self._store.connection.execute
+        sql = "SELECT key FROM expiring WHERE look_at <= ? ORDER BY look_at, key LIMIT ?"
+        due: list[int] = [key for (key,) in execute(sql, (now, limit)).fetchall()]
+        there = {key for (key,) in select_keys(self._store.connection, "key FROM tasks", due)}
+        if due:
+            self._store.write(lambda: self._look_later([key for key in due if key in there], set(due) - there, now))
+        (first,) = execute("SELECT min(look_at) FROM expiring").fetchone()
+        self._ledger.has_expiring = first is not None
+        return [key for key in due if key in there], first
+
+    def _look_later(self, expired: list[int], gone: set[int], now: float) -> None:
+        delete_keys(self._store.connection, DELETE_EXPIRING, gone)
+        later = [(now + EXPIRED_AGAIN_S, key) for key in expired]
+        self._store.connection.executemany("UPDATE expiring SET look_at = ? WHERE key = ?", later)
 
     def _lease_returned(self, lane: Lane, limit: int, deadline: float | None, leased: list[StoredTask]) -> None:
         """Lease what came back; all of it lies before the cursor and so goes first."""

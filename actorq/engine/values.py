@@ -15,6 +15,7 @@ from actorq.messages.task import ResultRecord, TaskMessage
 
 __all__ = [
     "EPOCH_SHIFT",
+    "EXPIRED_AGAIN_S",
     "Change",
     "DeadLetter",
     "DeadTask",
@@ -30,6 +31,9 @@ __all__ = [
 ]
 
 EPOCH_SHIFT: Final = 32  # a token is `epoch << EPOCH_SHIFT | n`: later epochs always mint larger tokens
+
+
+EXPIRED_AGAIN_S: Final = 60.0  # an expired task that wasn't ended is told again then
 
 
 class NewTask(msgspec.Struct, gc=False):
@@ -102,12 +106,14 @@ class Receipt(msgspec.Struct):
 
     `refused` are settlements, changes and dead letters that came too late (stale token, or no such task).
     `repeated` are tasks (puts and straight results) that their outbox had delivered before; they were left out.
+    `expires_at` is when the first of its tasks expires that have an end.
     """
 
     seq: int
     refused: list[int] = []
     next_due_at: float | None = None
     repeated: list[int] = []
+    expires_at: float | None = None
 
 
 class StoredTask(msgspec.Struct, gc=False):

@@ -17,6 +17,7 @@ from actorq.engine.ledger import Effects
 from actorq.engine.schema import (
     ARRIVAL_BITS,
     ARRIVAL_MASK,
+    DELETE_EXPIRING,
     DELETE_RESULTS,
     DELETE_TASKS,
     INSERT_RESULTS,
@@ -125,6 +126,7 @@ class TransactionWriter:
         outbox_no, floor = -1, 0
         lane: Lane | None = None
         queue, priority, base, ready = "", -1, 0, 0
+        expiring: list[tuple[int, float]] = []
         for put in puts:
             key, message, token = put.key, put.message, put.token
             if key >> NUMBER_BITS != outbox_no:
@@ -160,11 +162,22 @@ class TransactionWriter:
                 effects.count_scheduled(lane, due_at, 1)
             if message.alias is not None:
                 aliases.append((message.alias, key))
+            if message.expires is not None:
+                expiring.append((key, message.expires))
+        if expiring:
+            self._expire(expiring)
         if ready and lane is not None:
             effects.count_ready(lane, ready)
         effects.arrivals = arrival
         insert_rows(self._connection, INSERT_TASKS, values, 3)
         self._connection.execute("UPDATE meta SET arrivals = ? WHERE id = 1", (arrival,))
+
+    def _expire(self, tasks: list[tuple[int, float]]) -> None:
+        """Note when tasks expire."""
+        timed = [(key, expires) for key, expires in tasks if not isnan(expires)]
+        if timed:
+            self._connection.executemany("INSERT OR REPLACE INTO expiring VALUES (?,?)", timed)
+            self.effects.note_expiry(min(expires for _, expires in timed))
 
     def find_lane(self, queue: str, priority: int) -> Lane:
         """Return the lane for a queue and a priority, which is brought into 0..9; make it where it's missing."""
@@ -208,6 +221,8 @@ class TransactionWriter:
                     expires_at = self._now + default_ttl_s
                 values += (key, expires_at, encode(result))
         self._delete_tasks(gone)
+        if self._ledger.has_expiring or self.effects.expires_at is not None:
+            delete_keys(self._connection, DELETE_EXPIRING, gone)
         insert_rows(self._connection, INSERT_RESULTS, values, 3)
         self.effects.results += len(values) // 3
 
@@ -247,6 +262,8 @@ class TransactionWriter:
         message = None
         if change.message is not None:
             message = encode_message(change.message)
+            if change.message.expires is not None:
+                self._expire([(key, change.message.expires)])
             lane = self.find_lane(change.message.queue, change.message.priority)
             place = lane.base | row.place & ARRIVAL_MASK
         lane = self._lane_at(place)

@@ -51,6 +51,7 @@ from actorq.node.messages import (
     Reply,
     Snapshot,
     SteerOwn,
+    TasksExpired,
     Woken,
 )
 from actorq.node.peers import ClientPeer, NodePeer, Peer, SlotPeer
@@ -342,6 +343,11 @@ class Broker(Actor):
     def on_woken(self, message: Woken) -> None:
         """Tasks became due, or are tasks again."""
         self.ledger.woken(message.queues, revived=message.revived)
+
+    def on_tasks_expired(self, message: TasksExpired) -> None:
+        """Nobody took them in time."""
+        if self.is_open:
+            self.revocations.expire(message.keys)
 
     def on_leased(self, message: Leased) -> None:
         """Tasks came back from the store."""

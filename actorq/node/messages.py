@@ -60,6 +60,8 @@ __all__ = [
     "SteerOwn",
     "SteerSlots",
     "TasksDue",
+    "TasksExpire",
+    "TasksExpired",
     "TerminateRun",
     "Woken",
 ]
@@ -193,6 +195,18 @@ class TasksDue(msgspec.Struct, frozen=True):
     """The store holds tasks for a later time; the first is due at `next_due_at` (Unix seconds)."""
 
     next_due_at: float
+
+
+class TasksExpire(msgspec.Struct, frozen=True):
+    """The store holds tasks that expire, the first at `expires_at` (Unix seconds)."""
+
+    expires_at: float
+
+
+class TasksExpired(msgspec.Struct, frozen=True):
+    """These tasks have expired; unless they run, they end now."""
+
+    keys: Sequence[int]
 
 
 class Woken(msgspec.Struct, frozen=True):

@@ -29,10 +29,10 @@ from actorq.messages.wire import Answer
 from actorq.node.messages import LookedUp, LookUp
 from actorq.node.peers import NodePeer
 from actorq.node.questions import task_id_of
-from actorq.node.revoking import CANCELLED
+from actorq.node.revoking import CANCELLED, EXPIRED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from actorq.actors import Actor, NameRef
     from actorq.engine.protocol import Receipt
@@ -84,7 +84,6 @@ class _Order:
     keys: dict[str, int] = field(default_factory=dict)  # of ids whose task was taken from its outbox once
     fates: dict[str, str] = field(default_factory=dict)
     doomed: dict[int, SlotPeer] = field(default_factory=dict)  # by key: who runs it
-    recalls: int = 0
 
 
 def read_question(arguments: Mapping[str, Any]) -> RevokeQuestion:
@@ -150,19 +149,26 @@ class Revocations:
             key = self._ledger.find_key(task_id)
             if key is not None:
                 order.keys.setdefault(task_id, key)
-        wanted = set(order.keys.values())
         holds = _holds if order.question.terminate else _holds_unstarted
-        peers = [peer for peer in self._slots.values() if holds(peer, wanted)]
-        order.recalls = len(peers)
-        for peer in peers:
-            self._balancer.recall(peer, functools.partial(self._recalled, order))
-        if not peers:
-            self._apply(order)
+        self._recall_then(set(order.keys.values()), holds, lambda: self._apply(order))
 
-    def _recalled(self, order: _Order) -> None:
-        order.recalls -= 1
-        if not order.recalls:
-            self._apply(order)
+    def _recall_then(
+        self, keys: set[int], holds: Callable[[SlotPeer, set[int]], bool], then: Callable[[], None]
+    ) -> None:
+        """Call `then` when no slot holds one of these tasks unstarted; `holds` says which slots are to be recalled."""
+        peers = [peer for peer in self._slots.values() if holds(peer, keys)]
+        left = len(peers)
+
+        def recalled() -> None:
+            nonlocal left
+            left -= 1
+            if not left:
+                then()
+
+        for peer in peers:
+            self._balancer.recall(peer, recalled)
+        if not peers:
+            then()
 
     # -- the deed ------------------------------------------------------------------------------------------------------
 
@@ -209,6 +215,23 @@ class Revocations:
             self._ledger.when_safe(functools.partial(self._safe, order, frozenset(waiting)))
         else:
             order.answer(Answer(order.request, {"fates": order.fates}))
+
+    def expire(self, keys: Sequence[int]) -> None:
+        """End tasks whose time is over, also those that a slot holds behind a long one; what runs goes on."""
+        self._recall_then(set(keys), _holds_unstarted, lambda: self._expire(set(keys)))
+
+    def _expire(self, keys: set[int]) -> None:
+        now, revoking = self._clock.now(), self._ledger.revoking
+        waiting = keys - {key for peer in self._slots.values() for key in peer.desk.held}
+        stored = frozenset(waiting - revoking.end_waiting(waiting, EXPIRED, now))
+        revoking.end_stored(stored, EXPIRED, now)
+        if waiting:
+            log.info("tasks_expired", count=len(waiting))
+
+        def note(sealed: Sealed, receipt: Receipt) -> None:
+            revoking.stored_ended(stored, sealed, receipt)
+
+        self._ledger.when_safe(note)
 
     # -- what runs -----------------------------------------------------------------------------------------------------
 

@@ -36,6 +36,7 @@ from actorq.node.messages import (
     RegisterRefused,
     Reply,
     TasksDue,
+    TasksExpire,
     Woken,
 )
 
@@ -110,6 +111,8 @@ class Store(Actor):
         if receipt.next_due_at is not None and receipt.next_due_at != self._next_due_at:
             self._next_due_at = receipt.next_due_at
             self.system.ref("timers").tell(TasksDue(receipt.next_due_at))
+        if receipt.expires_at is not None:
+            self.system.ref("janitor").tell(TasksExpire(receipt.expires_at))
 
     def on_lease(self, message: Lease) -> None:
         """Read ready tasks for the hub."""

@@ -597,6 +597,26 @@ class EngineContract:
 
     # ------------------------------------------------------------------------------------------------------- results
 
+    def test_tasks_that_expire_are_told_in_turn_until_they_have_ended(
+        self, harness: EngineHarness, engine: Engine, clock: FakeClock
+    ) -> None:
+        now = clock.now()
+        tasks = [make_task(number, expires=now + number) for number in (3, 1, 2)]
+        tasks += [make_task(4, expires=now + 4, eta=now + 100), make_task(5), make_task(6, expires=float("nan"))]
+        assert engine.put(tasks).expires_at == now + 1
+        assert engine.expired(now, 10) == ([], now + 1)
+        assert engine.expired(now + 2, 1) == ([make_key(1, 1)], now + 2)
+        [leased] = engine.lease(["default"], 1)  # the first to arrive, which expires in 3 s
+        engine.commit(Transaction(settled=[settle(leased)]))
+        assert engine.expired(now + 4, 10) == ([make_key(1, 2), make_key(1, 4)], now + 62)
+        harness.kill(engine)
+        again = harness.make()
+        again.open()
+        assert again.expired(now + 63, 10) == ([make_key(1, 1)], now + 64)
+        again.purge("default")
+        assert again.expired(now + 1000, 10) == ([], None)
+        again.close()
+
     def test_ids_that_must_not_start_are_remembered_until_they_expire(
         self, harness: EngineHarness, engine: Engine, clock: FakeClock
     ) -> None:
