@@ -24,6 +24,7 @@ from actorq.cli.common import (
     with_errors,
 )
 from actorq.cli.spans import tell_ago, tell_span
+from actorq.client.dead_letters import DeadLetters
 from actorq.client.revoking import revoke
 from actorq.client.tasks import describe_task
 from actorq.client.why import explain
@@ -53,7 +54,7 @@ MEANINGS: Final = {
 @click.group()
 @common_options
 def task(common: Common, /) -> None:
-    """Show single tasks, say why they wait, and cancel them."""
+    """Show single tasks, say why they wait, cancel them, run them again."""
 
 
 @task.command("show")
@@ -138,6 +139,36 @@ def cancel(common: Common, /, ids: tuple[str, ...], signal: str, *, terminate: b
     if refused:
         say_error(f"{len(refused)} not cancelled: {MEANINGS['refused']}")
         raise SystemExit(EXIT_CRASH)
+
+
+@task.command("retry")
+@common_options
+@click.argument("ids", nargs=-1, metavar="ID...")
+@with_errors
+def retry(common: Common, /, ids: tuple[str, ...]) -> None:
+    """Run tasks again that ended as dead letters, by ID; of the others it says why they can't be."""
+    wanted = _read_ids(ids)
+    with open_hub(common) as hub:
+        try:
+            done = DeadLetters(hub.ask).requeue(wanted, timeout=common.timeout_s)
+            refused = {
+                each: _tell_refusal(describe_task(hub.ask, hub.app.home, each)) for each in done.unknown[:LISTED]
+            }
+        except (TypeError, ValueError) as error:
+            raise click.UsageError(str(error)) from None
+    print_data(common, {"retried": done.count, "refused": refused}, lambda _: click.echo(f"{done.count} retried"))
+    for task_id, reason in refused.items():
+        say_error(f"{task_id} isn't run again: {reason}")
+    if done.unknown:
+        raise SystemExit(EXIT_CRASH)
+
+
+def _tell_refusal(facts: Mapping[str, Any]) -> str:
+    if facts["where"] == "ended":
+        return f"it ended as {facts['state']}, and a result is kept without the arguments; send the task again"
+    if facts["state"] == UNKNOWN:
+        return "; ".join(explain(facts, time.time()))
+    return f"it hasn't ended: {'; '.join(explain(facts, time.time()))}"
 
 
 def _read_ids(ids: Sequence[str]) -> list[str]:

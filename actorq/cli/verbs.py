@@ -19,6 +19,6 @@ VERBS: Final = {
     "report": ("actorq.cli.watch", "report", "Print versions, paths and settings, for bug reports."),
     "result": ("actorq.cli.tasks", "result", "Print the result of a task, by its id."),
     "status": ("actorq.cli.watch", "status", "Show nodes, slots and queues of a home."),
-    "task": ("actorq.cli.task", "task", "Show single tasks, say why they wait, cancel them."),
+    "task": ("actorq.cli.task", "task", "Show single tasks, say why they wait, cancel or retry them."),
     "tree": ("actorq.cli.tree", "tree", "Show the live supervision tree."),
 }

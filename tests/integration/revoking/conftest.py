@@ -43,6 +43,13 @@ def count(folder: str, name: str) -> int:
     return (Path(folder) / name).stat().st_size
 
 
+@app.task(max_deliveries=1)
+def poison(folder: str) -> str:
+    if not (Path(folder) / "let-go-poison").exists():
+        os.kill(os.getpid(), signal.SIGKILL)
+    return "cured"
+
+
 @app.task
 def blink(folder: str, name: str) -> None:
     (Path(folder) / name).touch()
