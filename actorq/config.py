@@ -21,10 +21,20 @@ from actorq.queue_rules import ON_FULL, QueueRule, read_rules
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-__all__ = ["COMPRESSIONS", "DURABILITIES", "POOLS", "SERIALIZERS", "Settings", "load_settings", "suggest"]
+__all__ = [
+    "COMPRESSIONS",
+    "DURABILITIES",
+    "PLAIN_CONTENT",
+    "POOLS",
+    "SERIALIZERS",
+    "Settings",
+    "load_settings",
+    "suggest",
+]
 
 DURABILITIES: Final = ("power", "process", "none")
 SERIALIZERS: Final = ("msgpack", "json", "pickle", "cloudpickle")
+PLAIN_CONTENT: Final = ("msgpack", "json")  # serializers that are data
 COMPRESSIONS: Final = ("none", "zlib", "zstd")
 POOLS: Final = tuple(KINDS)
 ENVIRONMENT_PREFIX: Final = "ACTORQ_"
@@ -43,7 +53,7 @@ class Settings:
     default_priority: int = 0
     task_serializer: str = "msgpack"  # of arguments, for tasks that say nothing
     result_serializer: str | None = None  # of results; None: that of the task's arguments
-    accept_content: tuple[str, ...] = ("msgpack", "json")  # what is decoded here; reading the others runs code
+    accept_content: tuple[str, ...] = PLAIN_CONTENT  # what is decoded here; reading the others runs code
     task_compression: str | None = None  # of arguments, for tasks that say nothing
     result_compression: str | None = None
     compression_min_bytes: int = 4096  # smaller ones aren't worth it

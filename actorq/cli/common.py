@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 
+from actorq.config import PLAIN_CONTENT
 from actorq.errors import ActorqError, BrokerUnavailable, ConfigError, StoreDamaged, StoreError
 from actorq.transport.paths import Home, find_home
 from actorq.transport.rendezvous import read_rendezvous
@@ -238,7 +239,10 @@ def open_app(common: Common) -> App:
     from actorq.app import App
 
     if common.app:
-        return load(common)
+        app = load(common)
+        # Whoever types a command wants to see a result, not to run what is in it.
+        app.use_settings(app.conf.replace("command line", {"accept_content": PLAIN_CONTENT}))
+        return app
     app = App("default", home=locate(common).path)
     app.plugins.add_specs(common.plugins)
     return app

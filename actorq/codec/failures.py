@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _E = TypeVar("_E", bound=type[Exception])
 
 MESSAGE_CHARS: Final = 16_384  # a message longer than this is data, and would sit in every log
+NAME_CHARS: Final = 1_024
+FAILURE_BYTES: Final = 1 << 20  # an exception that holds more brings what it holds by description only
 MAX_CAUSES: Final = 8  # one behind the other
 MAX_NOTES: Final = 32
 MAX_MEMBERS: Final = 16  # of an exception group, groups in it included
@@ -92,9 +94,10 @@ def encode_failure(exc: BaseException, traceback_text: str, *, retryable: bool =
     failure.traceback = traceback_text[-TRACEBACK_CHARS:]
     failure.retryable = retryable
     try:
-        return _encode(failure)
+        found = _encode(failure)
     except (ValueError, OverflowError, RecursionError, msgspec.MsgspecError):  # lone surrogates, enormous integers
-        return _encode(_spell_out(failure))
+        found = _encode(_spell_out(failure))
+    return found if len(found) <= FAILURE_BYTES else _encode(_empty(failure))
 
 
 def decode_failure(payload: bytes) -> tuple[Exception, str]:
@@ -182,6 +185,20 @@ def _spell_out(failure: _Failure) -> _Failure:
         [note.encode("ascii", "backslashreplace").decode() for note in failure.notes],
         failure.is_context,
         [_spell_out(each) for each in failure.members],
+    )
+
+
+def _empty(failure: _Failure) -> _Failure:
+    """Return the same without what it holds, for one that would be too large to be sent."""
+    return _Failure(
+        failure.module[:NAME_CHARS].encode("ascii", "backslashreplace").decode(),
+        failure.name[:NAME_CHARS].encode("ascii", "backslashreplace").decode(),
+        [failure.message[:MESSAGE_CHARS].encode("ascii", "backslashreplace").decode()],
+        {},
+        failure.message[:MESSAGE_CHARS].encode("ascii", "backslashreplace").decode(),
+        failure.traceback.encode("ascii", "backslashreplace").decode(),
+        failure.retryable,
+        notes=["what it held, and what caused it, was left out: it is too large to be sent"],
     )
 
 

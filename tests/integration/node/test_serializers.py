@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import os
+import subprocess
+import sys
 import zlib
 from decimal import Decimal
 from importlib.util import find_spec
@@ -15,7 +18,7 @@ from actorq import App, ContentDisallowed, DecodeError, EncodeError, MessageTooL
 from actorq.codec import CODEC_NAMES, PICKLE
 from actorq.codec.compression import COMPRESSION_SHIFT, ZLIB
 from actorq.messages.task import TaskMessage
-from tests.nodes import NodeProcess
+from tests.nodes import ROOT, NodeProcess
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,6 +63,10 @@ def locked(value):
 @app.task
 def add_up(array):
     return array.flags.writeable, array.dtype.str, array.shape, float(array.sum())
+
+@app.task
+def fail(size):
+    raise ValueError("too much", bytes(size))
 
 @app.task(bind=True)
 def grow(self, value):
@@ -202,3 +209,37 @@ def test_a_caller_decodes_no_result_of_a_format_that_is_off(app: App, home: Path
     assert app.AsyncResult(sent.id).get(GET_S) == [1]
     assert sent._record is not None
     assert sent._record.codec_id == PICKLE
+
+
+def test_an_exception_that_holds_too_much_fails_its_task_and_the_slot_goes_on(app: App) -> None:
+    with pytest.raises(ValueError, match="too much"):
+        app.send_task("tasks.fail", [LARGE]).get(GET_S)
+    assert app.send_task("tasks.repeat", ["x", 3]).get(GET_S) == "xxx"
+
+
+def test_the_command_line_unpickles_nothing(app: App, home: Path, open_folder: Path) -> None:
+    pickled = app.send_task("tasks.echo", [1], serializer="pickle")
+    plain = app.send_task("tasks.echo", [1])
+    assert (pickled.get(GET_S), plain.get(GET_S)) == (1, 1)
+    said = [
+        subprocess.run(
+            [sys.executable, "-m", "actorq", "result", sent.id, "-A", "tasks", "--home", str(home)],
+            cwd=open_folder, env={**os.environ, "PYTHONPATH": f"{open_folder}{os.pathsep}{ROOT}"},
+            capture_output=True, text=True, check=False, timeout=60,
+        )
+        for sent in (pickled, plain)
+    ]  # fmt: skip
+    assert "got pickle" in said[0].stderr
+    assert (said[1].stdout, said[1].returncode) == ("1\n", 0)
+
+
+@pytest.mark.parametrize("pool", ["thread", "async"])
+def test_other_pools_decode_what_their_application_accepts(open_folder: Path, home: Path, pool: str) -> None:
+    options = ("-P", pool)
+    with (
+        NodeProcess("tasks", home, open_folder, slots=2, options=options),
+        App("shop", home=home, config=OPEN) as client,
+    ):
+        assert client.send_task("tasks.echo", [{1, (2, 3)}], serializer="pickle").get(GET_S) == {1, (2, 3)}
+        text = "actorq " * 10_000
+        assert client.send_task("tasks.echo", [text], compression="zlib").get(GET_S) == text

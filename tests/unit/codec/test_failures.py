@@ -195,3 +195,15 @@ def test_what_a_task_is_expected_to_raise_is_on_the_list(tmp_path, monkeypatch):
     found = there_and_back(OwnError(3, reason="broken"))[0]
     assert isinstance(found, OwnError)
     assert found.code == 3
+
+
+def test_an_exception_that_holds_too_much_comes_without_what_it_holds():
+    enormous = ValueError("too much", bytes(failures.FAILURE_BYTES))
+    enormous.__cause__ = KeyError("x" * failures.FAILURE_BYTES, bytes(failures.FAILURE_BYTES))
+    payload = failures.encode_failure(enormous, "the traceback")
+    assert len(payload) < failures.FAILURE_BYTES
+    found, text = failures.decode_failure(payload)
+    assert isinstance(found, ValueError)
+    assert str(found).startswith("('too much', b'")
+    assert "left out" in found.__notes__[0]
+    assert text == "the traceback"
