@@ -55,8 +55,10 @@ def _log_failure(task: Task[..., Any], request: Request, error: BaseException, t
 
 
 def _facts(request: Request) -> dict[str, Any]:
+    shadow = {"shadow": request.shadow} if request.shadow else {}
     return {
         "task": request.task,
+        **shadow,
         "task_id": request.id,
         "queue": request.message.queue,
         "attempt": request.retries + 1,

@@ -7,7 +7,7 @@ Names are Celery's where the concept is the same.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 from actorq.codec.compression import get_compression
@@ -16,10 +16,11 @@ from actorq.config import suggest
 from actorq.messages.task import PRIORITIES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
 __all__ = ["OPTION_NAMES", "TaskOptions", "check_limits", "check_options", "parse_rate"]
 
+RETRY_ARGUMENTS: Final = ("args", "countdown", "eta", "exc", "expires", "kwargs", "max_retries")
 _RATE: Final = re.compile(r"(\d+(?:\.\d+)?)(?:/([smh]))?")
 _PERIOD_S: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
 
@@ -139,6 +140,15 @@ def _names(name: str, value: Any) -> tuple[str, ...]:
     return found
 
 
+def _retry_arguments(name: str, value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise TypeError(f"expected {name} to be a mapping of arguments for retry(), got {value!r}")
+    for argument in value:
+        if argument not in RETRY_ARGUMENTS:
+            raise ValueError(f"unknown argument {argument!r} in {name}{suggest(str(argument), RETRY_ARGUMENTS)}")
+    return value
+
+
 def _serializer(_: str, value: Any) -> Any:
     if value is not None:
         get_codec_id(value)
@@ -182,6 +192,7 @@ _CHECKS: Final[dict[str, Callable[[str, Any], Any]]] = {
     "autoretry_for": _exceptions,
     "dont_autoretry_for": _exceptions,
     "retry_backoff": _backoff,
+    "retry_kwargs": _retry_arguments,
     "retry_backoff_max": _number(0, optional=False),
     "max_deliveries": _number(1, whole=True),
     "expires": _number(0),

@@ -30,13 +30,22 @@ class SendPlan:
 
     `is_plain`: the message can go as it is; False where each call has an expiry or a route of its own, or hooks
     of plugins around it, or runs here. `routing` is there where functions choose the route. `prepare` changes arguments and
-    options of each call, where a task needs that. `may_inherit`: neither the task
-    nor its route says a priority.
+    options of each call, where a task needs that. `may_inherit`: neither the task nor its route says a priority.
+    `default_hard_s` is the hard limit of the settings.
     """
 
     __slots__ = (
-        "check", "codec_id", "expires_s", "is_plain", "may_inherit", "message", "packing", "prepare", "routing",
-    )  # fmt: skip
+        "check",
+        "codec_id",
+        "default_hard_s",
+        "expires_s",
+        "is_plain",
+        "may_inherit",
+        "message",
+        "packing",
+        "prepare",
+        "routing",
+    )
 
     def __init__(
         self,
@@ -49,11 +58,13 @@ class SendPlan:
         packing: Packing = PACK_PLAIN,
         is_plain: bool = True,
         prepare: Prepare | None = None,
+        default_hard_s: float | None = None,
     ) -> None:
         self.message, self.codec_id, self.expires_s, self.check = message, codec_id, expires_s, check
         self.packing = packing
         self.is_plain = is_plain and not routing.routers and prepare is None
         self.prepare = prepare
+        self.default_hard_s = default_hard_s
         self.routing = routing if routing.routers else None
         self.may_inherit = routing.own.over(routing.otherwise).priority is None
 
@@ -96,6 +107,7 @@ def plan_sends(task: Task[..., Any], check: Callable[..., None] | None) -> SendP
         packing=packing,
         is_plain=is_plain,
         prepare=_find_preparation(task),
+        default_hard_s=conf.task_time_limit,
     )
 
 

@@ -163,6 +163,11 @@ class Request:
         """What may be shown of its named arguments."""
         return self._show()[1]
 
+    @property
+    def shadow(self) -> str | None:
+        """The name that its caller wants shown instead of the task's."""
+        return self.headers.get("shadow")
+
     def _show(self) -> tuple[str, str]:
         task = self.owner
         redact, body = (task.redact, task.body) if task is not None else ((), None)

@@ -39,6 +39,8 @@ CALL_OPTIONS: Final = frozenset(
     {
         "argsrepr",
         "kwargsrepr",
+        "retry_policy",
+        "shadow",
         "compression",
         "countdown",
         "eta",
@@ -55,8 +57,17 @@ CALL_OPTIONS: Final = frozenset(
         "time_limit",
     }
 )
-_SHOWN: Final = ("argsrepr", "kwargsrepr")  # they travel as headers, as in Celery
-_CHECKED: Final = CALL_OPTIONS - {"countdown", "eta", "expires", "headers", "task_id", "ignore_result", *_SHOWN}
+_SHOWN: Final = ("argsrepr", "kwargsrepr", "shadow")  # they travel as headers, as in Celery
+_CHECKED: Final = CALL_OPTIONS - {
+    "countdown",
+    "eta",
+    "expires",
+    "headers",
+    "task_id",
+    "ignore_result",
+    "retry_policy",
+    *_SHOWN,
+}
 ALIAS_CHARS: Final = 255
 HEADERS_BYTES: Final = 64 * 1024  # the broker decodes and keeps them, unlike the arguments
 
@@ -67,7 +78,8 @@ def plan_unregistered(name: str, conf: Settings, routes: Routes) -> SendPlan:
     """Return the plan for a task that is known by its name alone."""
     codec_id, routing = get_codec_id(conf.task_serializer), routes.plan(name, Route(), conf)
     message = TaskMessage(0, name, b"", codec_id, *routing.settle(), max_deliveries=conf.max_deliveries)
-    return SendPlan(message, codec_id, None, None, routing, packing=plan_packing(conf, conf.task_compression))
+    packing, hard_s = plan_packing(conf, conf.task_compression), conf.task_time_limit
+    return SendPlan(message, codec_id, None, None, routing, packing=packing, default_hard_s=hard_s)
 
 
 def make_message(
@@ -91,7 +103,10 @@ def make_message(
         template = routing.apply(template, args, kwargs, options)
     elif parent is not None and plan.may_inherit:
         template = msgspec.structs.replace(template, priority=parent.priority)
-    return apply_call_options(template, plan.expires_s, options)
+    message = apply_call_options(template, plan.expires_s, options)
+    if message.limits is not None and message.limits[1] is None:
+        check_limits(message.limits[0], plan.default_hard_s)
+    return message
 
 
 def apply_call_options(template: TaskMessage, expires_s: float | None, options: Mapping[str, Any]) -> TaskMessage:

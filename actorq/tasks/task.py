@@ -190,6 +190,8 @@ class Task(Generic[P, R]):
         headers: Mapping[str, Any] | None = None,
         argsrepr: str | None = None,
         kwargsrepr: str | None = None,
+        shadow: str | None = None,
+        retry_policy: Mapping[str, Any] | None = None,
         confirm: bool = False,
         **unknown: Never,
     ) -> AsyncResult[R]:
@@ -222,6 +224,8 @@ class Task(Generic[P, R]):
             "headers": headers,
             "argsrepr": argsrepr,
             "kwargsrepr": kwargsrepr,
+            "shadow": shadow,
+            "retry_policy": retry_policy,
             **unknown,
         }
         options = {key: value for key, value in given.items() if value is not None}

@@ -98,9 +98,10 @@ def test_a_secret_arrives_and_is_shown_nowhere(node: NodeProcess, serializer: st
 
 
 def test_a_call_says_what_is_shown_of_it(node: NodeProcess) -> None:
-    sent = tasks.fail_as.apply_async(("silent",), argsrepr="(quiet)")
+    sent = tasks.fail_as.apply_async(("silent",), argsrepr="(quiet)", shadow="mute")
     wait_until(lambda: sent.ready() and sent.id in node.output, 10, "the end of the task in the log")
-    assert "(quiet)" in next(line for line in node.output.splitlines() if sent.id in line)
+    logged = next(each for each in node.logged("task_failed") if each["task_id"] == sent.id)
+    assert (logged["task"], logged["shadow"], logged["args"]) == ("fail_as", "mute", "(quiet)")
 
 
 @pytest.mark.parametrize("serializer", ["msgpack", "json"])

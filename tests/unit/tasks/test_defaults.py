@@ -140,6 +140,16 @@ def soft_of_a_call_by_name(app):
     app.send_task("elsewhere", soft_time_limit=5, time_limit=1)
 
 
+def soft_of_a_call_over_the_applications_hard_one(app):
+    app.use_settings(app.conf.replace("test", {"task_time_limit": 1}))
+    app.task(name="t")(print).apply_async(soft_time_limit=5)
+
+
+def soft_of_a_call_by_name_over_the_applications_hard_one(app):
+    app.use_settings(app.conf.replace("test", {"task_time_limit": 1}))
+    app.send_task("elsewhere", soft_time_limit=5)
+
+
 def soft_of_a_class(app):
     app.register_task(type("Job", (Task,), {"soft_time_limit": 5, "time_limit": 1, "run": print}))
 
@@ -157,6 +167,8 @@ def soft_of_an_annotation_over_a_decorators_hard_one(app):
         soft_in_the_settings,
         soft_of_a_call,
         soft_of_a_call_by_name,
+        soft_of_a_call_over_the_applications_hard_one,
+        soft_of_a_call_by_name_over_the_applications_hard_one,
         soft_of_a_class,
         soft_of_an_annotation_over_a_decorators_hard_one,
     ],

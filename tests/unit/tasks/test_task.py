@@ -150,6 +150,8 @@ def test_a_base_class_gives_its_tasks_its_options(app):
         ({"autoretry_for": ("OSError",)}, ValueError, "exception classes"),
         ({"time_limit": True}, ValueError, "number"),
         ({"base": int}, TypeError, "subclass"),
+        ({"retry_kwargs": {"max_retry": 5}}, ValueError, "did you mean 'max_retries'"),
+        ({"retry_kwargs": 5}, TypeError, "a mapping of arguments"),
     ],
 )
 def test_an_option_that_doesnt_fit_is_refused_where_it_is_given(app, options, error, text):
