@@ -20,7 +20,7 @@ from actorq.cli.common import (
     say_error,
     with_errors,
 )
-from actorq.cli.spans import tell_ago
+from actorq.cli.spans import tell_ago, tell_span
 from actorq.cli.steps import tell_failure
 from actorq.cli.tree_view import draw_trees
 from actorq.client.control import Inspect
@@ -123,6 +123,10 @@ def _line(item: object) -> str:
     """Return a task that runs or waits, or anything else, as one line."""
     if not isinstance(item, dict):
         return str(item)
+    if "until" in item:
+        return f"{item['id']}  remembered for {tell_span(item['until'] - time.time())}"
+    if item.get("eta") is not None:
+        return f"{item['id']}  {item['task']}  in {tell_span(item['eta'] - time.time())}  queue {item['queue']}"
     running_s = item.get("running_s")
     since = "" if running_s is None else f"{running_s:.1f} s  "
     return f"{item['id']}  {item['task']}  {since}queue {item['queue']}  slot {item['slot']}"
@@ -170,6 +174,8 @@ for _name, _text in {
     "ping": "Which nodes answer.",
     "active": "Tasks that run now.",
     "reserved": "Tasks that slots hold and haven't started.",
+    "scheduled": "Tasks that wait for an eta or a retry.",
+    "revoked": "Ids that were cancelled while they ran, or before they arrived.",
     "registered": "Tasks that the nodes know.",
     "stats": "Memory, processor time, slots, lost messages.",
     "conf": "The settings.",

@@ -55,6 +55,14 @@ class Inspect:
         """Return the tasks that slots hold and haven't started."""
         return self.ask("reserved")
 
+    def scheduled(self) -> dict[str, Any]:
+        """Return the tasks that wait for an eta or a retry, the first 1,000; they are the home's, under its hub's name."""
+        return self.ask("scheduled")
+
+    def revoked(self) -> dict[str, Any]:
+        """Return the ids that must not start (again), and `until` when that is remembered; under the hub's name."""
+        return self.ask("revoked")
+
     def registered(self) -> dict[str, Any]:
         """Return the names of the tasks that the nodes know."""
         return self.ask("registered")

@@ -364,6 +364,12 @@ class MemoryEngine:
         scheduled = sorted((row for row in waiting if row.due_at is not None), key=lambda row: (row.due_at, row.key))
         return [self._stored(row) for row in (ready + scheduled)[:limit]]
 
+    def scheduled(self, limit: int) -> list[StoredTask]:
+        rows = [
+            row for row in self._state.tasks.values() if row.due_at is not None and row.key not in self._book.by_key
+        ]
+        return [self._stored(row) for row in sorted(rows, key=lambda row: (row.due_at, row.key))[:limit]]
+
     def lanes(self) -> list[LaneStats]:
         found: dict[tuple[str, int], list[_Row]] = {}
         for row in self._state.tasks.values():

@@ -215,6 +215,10 @@ class Engine(Protocol):
         """
         ...
 
+    def scheduled(self, limit: int) -> list[StoredTask]:
+        """Return up to `limit` tasks that aren't leased and wait for a later time, of all queues, the first due first."""
+        ...
+
     def lanes(self) -> list[LaneStats]:
         """Return what each queue holds at each priority, in no particular order; empty ones may be among them."""
         ...

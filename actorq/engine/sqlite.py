@@ -351,6 +351,12 @@ class SqliteEngine:
     def peek(self, queue: str, limit: int) -> list[StoredTask]:
         return self.load(list_waiting(self._store.connection, self._ledger, queue, limit))
 
+    def scheduled(self, limit: int) -> list[StoredTask]:
+        sql = "SELECT key FROM tasks INDEXED BY due WHERE due_at IS NOT NULL ORDER BY due_at, key LIMIT ?"
+        leased = len(self._ledger.book.by_key)
+        keys = [key for (key,) in self._store.connection.execute(sql, (limit + leased,)).fetchall()]
+        return self.load([key for key in keys if key not in self._ledger.book.by_key][:limit])
+
     def lanes(self) -> list[LaneStats]:
         return list_lanes(self._store.connection, self._ledger)
 

@@ -33,6 +33,7 @@ from actorq.node.handout import hand_out
 from actorq.node.helm import Helm
 from actorq.node.inquiries import Inquiries
 from actorq.node.ledger import Ledger
+from actorq.node.listings import Listings
 from actorq.node.messages import (
     BeginEpoch,
     CommitRefused,
@@ -157,6 +158,16 @@ class Broker(Actor):
             reply=self.inquiries.reply,
         )
         self.inquiries.add("revoke", self.revocations.ask)
+        listings = Listings(
+            self,
+            self.node,
+            ledger=ledger,
+            store=self.store,
+            switchboard=self.switchboard,
+            reply=self.inquiries.reply,
+        )
+        self.inquiries.add("scheduled", listings.ask_scheduled)
+        self.inquiries.add("revoked", listings.ask_revoked)
         self.inquiries.add("group", Groups(self, self.store, self.inquiries.reply, settings.result_expires_s).ask)
         found = read_lines(self.home.lines, next(ledger.tokens))
         for each in found:

@@ -78,7 +78,14 @@ POOL_INTENSITY: Final = 20
 POOL_PERIOD_S: Final = 10.0
 
 _STORE: Final = "store"
-_BROKER_COMMANDS: Final = ("forget", "task_state")  # answered without the control actor
+_BROKER_COMMANDS: Final = (
+    "forget",
+    "revoke",
+    "revoked",
+    "scheduled",
+    "task_facts",
+    "task_state",
+)  # answered without the control actor
 _TAKEN_NAMES: Final = ("node", "zygote", "slots", "sizer")  # of actors that aren't components
 _TAKEN_PREFIX: Final = "slot-"
 

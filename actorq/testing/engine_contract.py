@@ -617,6 +617,14 @@ class EngineContract:
         assert again.expired(now + 1000, 10) == ([], None)
         again.close()
 
+    def test_scheduled_tasks_of_all_queues_are_listed_by_due_time(self, engine: Engine, clock: FakeClock) -> None:
+        now = clock.now()
+        dues = ((1, 30, "a"), (2, 10, "b"), (3, 20, "a"))
+        engine.put([make_task(number, eta=now + due, queue=queue) for number, due, queue in dues])
+        engine.put([make_task(4), make_task(5, eta=now + 5, token=1 << 40)])
+        assert [task.key for task in engine.scheduled(2)] == [make_key(1, 2), make_key(1, 3)]
+        assert [task.due_at for task in engine.scheduled(10)] == [now + 10, now + 20, now + 30]
+
     def test_ids_that_must_not_start_are_remembered_until_they_expire(
         self, harness: EngineHarness, engine: Engine, clock: FakeClock
     ) -> None:
