@@ -390,7 +390,7 @@ class App:
         """Questions to the nodes of this home, and orders for them."""
         from actorq.client.control import Control  # noqa: PLC0415  only for whoever asks
 
-        return Control(self.ask)
+        return Control(self.ask, self.plugins)
 
     @property
     def queues(self) -> Queues:

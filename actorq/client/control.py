@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
+from actorq.client.commands import AppCommands
 from actorq.client.revoking import Revoker
 from actorq.errors import ActorqError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Unpack
+
+    from actorq.plugins.collection import Plugins
 
 __all__ = ["Control", "Inspect"]
 
@@ -91,6 +94,10 @@ class Inspect:
         """Return the live supervision trees."""
         return self.ask("tree")
 
+    def command(self, name: str, **arguments: Any) -> dict[str, Any]:
+        """Run a command of the application's own, or of a plugin, and return the answers."""
+        return self.ask("command", name=name, arguments=arguments)
+
     def query_task(self, *ids: str | Iterable[str]) -> dict[str, Any]:
         """Return, of these tasks, those that a slot runs or holds: `{node: {id: [where, facts]}}`.
 
@@ -120,8 +127,38 @@ class Inspect:
 class Control(Revoker):
     """The nodes of an application's home: what they do (`inspect`), and orders for them."""
 
-    def __init__(self, ask: Callable[..., Any]) -> None:
-        self._ask = ask
+    def __init__(self, ask: Callable[..., Any], plugins: Plugins | None = None) -> None:
+        self._ask, self._plugins = ask, plugins
+        self._commands: AppCommands | None = None
+
+    # -- commands of the application's own -----------------------------------------------------------------------------
+
+    def control_command(
+        self,
+        function: Callable[..., Any] | None = None,
+        *,
+        name: str | None = None,
+        args: Sequence[tuple[str, Callable[[Any], Any]]] = (),
+    ) -> Any:
+        """Make a function a command of every node: `broadcast(name, arguments)`, `actorq control NAME key=value`.
+
+        It gets the node's state (`actorq.plugins.NodeCommand`) and the arguments by name, read as `args` say (`[("n", int)]`), and
+        returns plain data. It runs in the node, where nothing else is answered meanwhile: so it mustn't wait.
+
+        Raises:
+            TypeError, ValueError: it is no function that takes these, or the name is another's.
+        """
+        if function is None:
+            return lambda function: self.control_command(function, name=name, args=args)
+        if self._plugins is None:
+            raise TypeError("expected an application to bring the command, got none; use app.control")
+        if self._commands is None:
+            self._commands = AppCommands()
+            self._plugins.add(self._commands)
+        self._commands.add(function, name, args)
+        return function
+
+    command = inspect_command = control_command
 
     def inspect(self, destination: Iterable[str] | str | None = None, timeout: float = 1.0) -> Inspect:
         """Return what asks nodes: those of `destination` (names), by default all; they have `timeout` seconds."""
