@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 from pathlib import Path
@@ -63,6 +64,13 @@ class Pick(Told):
 
 
 pick = app.register_task(Pick)
+
+
+@app.task(base=Told)
+async def pick_async(path: str, kind: str) -> str:
+    """Return what it was given."""
+    await asyncio.sleep(0)
+    return kind
 
 
 class Unknown(Exception):

@@ -1,4 +1,4 @@
-"""Class-based tasks, their handlers and their log, through a real node."""
+"""Class-based tasks, their handlers and their log, through a real node, in pools of each kind."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
+@pytest.fixture(scope="module", params=["process", "thread", "async"])
+def node(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[NodeProcess]:
     home = tmp_path_factory.mktemp("classes") / "home"
     tasks.app.close()
     tasks.app.use_home(home_of(home))
-    with NodeProcess(tasks.__name__, home, ROOT) as running:
+    with NodeProcess(tasks.__name__, home, ROOT, options=("-P", request.param)) as running:
         yield running
     tasks.app.close()
 
@@ -35,6 +35,13 @@ def test_a_class_is_told_of_its_success_and_its_mistake_there_changes_nothing(tm
     log = tmp_path / "log"
     assert tasks.pick.delay(str(log), "apple").get(timeout=10) == "apple"
     assert told(log, 3) == ["before_start 0", "on_success apple True", "after_return SUCCESS"]
+
+
+@pytest.mark.usefixtures("node")
+def test_a_class_is_told_of_a_coroutines_end_too(tmp_path):
+    log = tmp_path / "log"
+    assert tasks.pick_async.delay(str(log), "pear").get(timeout=10) == "pear"
+    assert told(log, 3) == ["before_start 0", "on_success pear True", "after_return SUCCESS"]
 
 
 @pytest.mark.usefixtures("node")
