@@ -32,9 +32,7 @@ class AppCommands(Plugin):
         self._functions: dict[str, Callable[[NodeCommand], Any]] = {}
         self._owners: dict[str, str] = {}
 
-    def add(
-        self, function: Callable[..., Any], name: str | None, args: Sequence[tuple[str, Callable[[Any], Any]]]
-    ) -> None:
+    def add(self, function: Any, name: str | None, args: Sequence[tuple[str, Callable[[Any], Any]]]) -> None:
         """Make a function a command, by its own name or another; `args` say how to read arguments: `[("n", int)]`.
 
         Raises:
