@@ -73,6 +73,7 @@ class Settings:
     queue_max: int | None = None  # tasks that may wait in a queue of which `task_queues` doesn't say it
     queue_on_full: Literal["keep", "raise", "wait"] = "keep"  # what a send does then
     queue_wait_s: float = 30.0  # how long it waits
+    queue_ageing_s: float | None = None  # after which a task that waits gains one level of priority; None: never
     task_inherit_parent_priority: bool = False  # a task sent by a task has its priority, where nothing else says one
     task_routes: Any = None  # by `actorq.tasks.routing.Routes`, which checks it; to a node its repr
     task_time_limit: float | None = None  # seconds, for tasks that say nothing; then their process is killed
@@ -300,6 +301,7 @@ _CHECKS: Final[dict[str, Callable[[Any], Any]]] = {
     "queue_max": _or_none(_number(1, whole=True)),
     "queue_on_full": _one_of(ON_FULL),
     "queue_wait_s": _number(0, whole=False),
+    "queue_ageing_s": _or_none(_number(0.001, whole=False)),
     "task_inherit_parent_priority": _flag,
     "max_tasks_per_child": _or_none(_number(1, whole=True)),
     "max_memory_per_child": _or_none(_size),

@@ -124,6 +124,7 @@ class Broker(Actor):
         opened = yield BeginEpoch()
         settings, slots = self.settings, self._slots
         ledger = self.ledger = Ledger(opened, max_tasks=settings.queue_max_tasks, prefetch_s=settings.prefetch_s)
+        ledger.lanes.ageing_s = settings.queue_ageing_s
         self.burials = Burials(ledger, slots, self.switchboard, self.home.lines, self.clock)
         self.epoch = opened.epoch
         self.committer = Committer(self, ledger, self.store, self.burials, self._told_safe)

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from actorq.messages.task import PRIORITIES, Delivery
+from actorq.node.ageing import find_next
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -78,6 +79,7 @@ class Lanes:
         self.waiting = 0  # tasks in the windows, ready to be drawn
         self._queues: dict[str, _Queue] = {}
         self._lanes: dict[tuple[str, int], Lane] = {}
+        self.ageing_s: float | None = None  # after which a waiting task gains a level; None: never
         self.paused: set[str] = set()
         self.held: set[str] = set()  # those that are paused among them
         self.woken(ready)
@@ -121,7 +123,17 @@ class Lanes:
         for queue in list(self._queues.values()):
             if takes is not None and not takes.takes(queue.name):
                 continue
-            for lane in queue.lanes:
+            # What is unknown may be older, or more urgent: until it is known the order is the strict one.
+            is_ageing = self.ageing_s is not None and not queue.unknown
+            if is_ageing:
+                while len(drawn) < limit and (aged := self._find_aged(queue, now)) is not None:
+                    delivery = aged.window.popleft()
+                    delivery.token = token
+                    self.waiting -= 1
+                    is_over = delivery.message.expires is not None and delivery.message.expires <= now
+                    (expired if is_over else drawn).append(delivery)
+                held.update((each.key, each) for each in drawn)
+            for lane in () if is_ageing else queue.lanes:
                 window = lane.window
                 before = len(window)
                 while window and len(drawn) < limit:
@@ -140,6 +152,19 @@ class Lanes:
                 self._queues[queue.name] = self._queues.pop(queue.name)  # its turn is over: to the end
                 break
         return drawn, expired
+
+    def _find_aged(self, queue: _Queue, now: float) -> Lane | None:
+        """Return the lane whose first task is next where tasks age."""
+        heads = [
+            (lane.priority, max(lane.window[0].message.sent_at, lane.window[0].message.eta or 0.0))
+            if lane.window
+            else (lane.priority, None)
+            if lane.stored or lane.spilling
+            else None
+            for lane in queue.lanes
+        ]
+        place = None if self.ageing_s is None else find_next(heads, now, self.ageing_s)
+        return None if place is None else queue.lanes[place]
 
     def take_out(self, is_wanted: Callable[[Delivery], bool]) -> list[Delivery]:
         """Take tasks out of the windows, the others keep their order. Slow: looks at all of them, once."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -164,3 +165,17 @@ def child(self, depth):
         leaves = [app.AsyncResult(each).get(timeout=20) for each in second.get(timeout=20)]
         assert leaves == [8, 1, 8]
         assert app.send_task("tasks.leaf").get(timeout=20) == 0, "the caller's settings hold for whoever isn't a task"
+
+
+def test_a_low_priority_gets_its_turn_where_tasks_age(app, start, folder):
+    (folder / "tasks.py").write_text(
+        TASKS.replace('config={"task_routes"', 'config={"queue_ageing_s": 0.1, "task_routes"')
+    )
+    start("first", "-Q", "other")
+    old = app.send_task("who.am_i", queue="a", priority=0, confirm=True)
+    wait_until(lambda: time.time() - app.queues.peek("a")[0].sent_at > 1.5, 20, "it to have waited")
+    young = [app.send_task("who.am_i", queue="a", priority=9) for _ in range(5)]
+    app.flush(20)
+    start("second", "-Q", "a")
+    first = old.get(timeout=20)[2]
+    assert first < min(result.get(timeout=20)[2] for result in young)
