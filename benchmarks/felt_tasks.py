@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 from actorq import App
@@ -24,3 +25,10 @@ def softly_limited(_: float) -> None:
 @app.task(time_limit=60)
 def hardly_limited(_: float) -> None:
     """Return at once, under a hard limit."""
+
+
+@app.task
+async def rest(seconds: float) -> None:
+    """Return at once, or after a while in which others run."""
+    if seconds:
+        await asyncio.sleep(seconds)
