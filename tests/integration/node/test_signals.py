@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -202,6 +203,22 @@ def test_a_node_whose_terminal_is_closed_ends_in_order(folder: Path, home: Path)
         said += os.read(terminal, 4096)
     os.close(terminal)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+def test_reloads_and_recycling_at_once_run_every_task_once(folder: Path, home: Path, app: App) -> None:
+    note = folder / "note"
+    with NodeProcess("tasks", home, folder, options=("--max-tasks-per-child", "20")) as node:
+        sent = [send(app, "nap", 0.001, str(note)) for _ in range(400)]
+        for number in range(1, 4):
+            os.kill(node.pid, signal.SIGHUP)
+            wait_reloaded(node, number)
+        sent += [send(app, "nap", 0.001, str(note)) for _ in range(400)]
+        pids = Counter(result.get(timeout=60) for result in sent)
+        assert max(pids.values()) <= 20
+        assert note.read_text() == "x" * 800, "nothing is lost, nothing runs twice"
+        wait_until(lambda: len(node.slot_pids()) <= 4, 20, "those that were succeeded to leave")
+        assert node.stop() == 0
+        assert "slot_ended" not in node.output
 
 
 # -- showing -----------------------------------------------------------------------------------------------------------
