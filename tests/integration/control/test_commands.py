@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -46,7 +47,7 @@ def test_commands_run_in_every_node_while_its_slots_are_busy(app, node, folder):
     assert told == {"shop-1": {"doubled": 8, "by": "shop-1"}}
 
 
-WRONG = [
+WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("double", {"n": "x"}, "expected n to be int, got 'x'"),
     ("double", {"m": 1}, "unexpected keyword argument 'm'"),
     ("odd", {}, "expected command 'odd' to answer with plain data"),
