@@ -15,17 +15,18 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from actorq.codec import decode_body, decode_failure, decode_result, encode_failure
 from actorq.errors import Ignore, NotRegistered, Reject, Retry, TaskIgnored, TaskRevoked
 from actorq.messages.ids import format_task_id, new_outbox_id
-from actorq.messages.states import FAILURE, IGNORED, REJECTED, RETRY, REVOKED, SUCCESS
+from actorq.messages.states import FAILURE, IGNORED, REJECTED, RETRY, REVOKED, STARTED, SUCCESS
 from actorq.messages.task import FLAG_IGNORE_RESULT, TaskMessage
 from actorq.plugins.hooks import HookedTask
 from actorq.results import EagerResult
 from actorq.tasks.handlers import tell_end
 from actorq.tasks.request import Request, current, pop_request, push_request
+from actorq.tasks.updates import find_last_update
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
 
-    from actorq.codec import TaskCodec
+    from actorq.codec import Acceptance, TaskCodec
     from actorq.plugins.plugin import Plugin
     from actorq.tasks.task import Task
 
@@ -80,7 +81,7 @@ def run_sent(
         is_kept = not message.flags & FLAG_IGNORE_RESULT
         value = decode_result(*codec.encode_result(returned, codec_id), codec.accept) if is_kept else None
     except Ignore:
-        return EagerResult(request.id, IGNORED, TaskIgnored(), was_sent=True)
+        return _end_ignored(request, codec.accept)
     except (Exception, SystemExit) as error:  # a slot outlives sys.exit(), too
         # What comes back from a node is another object, and of another class where this one isn't registered.
         came, text = decode_failure(encode_failure(error, traceback.format_exc()))
@@ -143,6 +144,18 @@ def _make_request(message: TaskMessage, arguments: _Arguments) -> Request:
 
 def _with_hooks(task: Task[..., Any], hooks: tuple[Plugin, ...]) -> Task[..., Any]:
     return cast("Task[..., Any]", HookedTask(task, hooks)) if hooks else task
+
+
+def _end_ignored(request: Request, accept: Acceptance) -> EagerResult[Any]:
+    """Return how a task ends that raised Ignore: as it said, if it has said anything."""
+    update = find_last_update(request)
+    if update is None:
+        return EagerResult(request.id, IGNORED, TaskIgnored(), was_sent=True)
+    meta = decode_result(update.codec_id, update.meta, accept)
+    if update.state == SUCCESS:
+        return EagerResult(request.id, SUCCESS, meta, was_sent=True)
+    state = IGNORED if update.state == STARTED else update.state
+    return EagerResult(request.id, state, TaskIgnored(state, meta), was_sent=True)
 
 
 def _end_of(error: BaseException) -> str:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from actorq.codec import decode_failure
+from actorq.codec import decode_failure, decode_result
 from actorq.errors import Reject, RemoteError, TaskIgnored, TaskRevoked, WouldBlock
-from actorq.messages.states import IGNORED, NAMES, REJECTED, REVOKED
+from actorq.messages.states import IGNORED, NAMES, READY_STATES, REJECTED, REVOKED
+from actorq.messages.updates import LAST_UPDATE, read_update
 from actorq.tasks.request import current
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
+    from actorq.codec import Acceptance
     from actorq.messages.task import ResultRecord
     from actorq.tasks.request import Request
 
-__all__ = ["call_back", "rebuild_failure", "refuse_in_slot", "would_block"]
+__all__ = ["call_back", "has_ended", "name_state", "rebuild_failure", "refuse_in_slot", "would_block"]
 
 T = TypeVar("T")
 
@@ -44,8 +46,11 @@ def refuse_in_slot(what: str) -> None:
         raise would_block(request, what)
 
 
-def rebuild_failure(record: ResultRecord) -> tuple[BaseException, str]:
+def rebuild_failure(record: ResultRecord, accept: Acceptance) -> tuple[BaseException, str]:
     """Return `(exception, traceback_text)` of a record that isn't a success."""
+    if record.codec_id == LAST_UPDATE:
+        update = read_update(record.payload)
+        return TaskIgnored(update.state, decode_result(update.codec_id, update.meta, accept)), ""
     if record.payload:
         return decode_failure(record.payload)
     state = NAMES[record.state]
@@ -56,6 +61,16 @@ def rebuild_failure(record: ResultRecord) -> tuple[BaseException, str]:
     if state == IGNORED:
         return TaskIgnored(), ""
     return RemoteError("unknown", f"the task ended as {state}; what it raised was not kept (ignore_result)"), ""
+
+
+def name_state(record: ResultRecord) -> str:
+    """Return the name of the state in which a task has ended: one of its own, if it said so."""
+    return read_update(record.payload).state if record.codec_id == LAST_UPDATE else NAMES[record.state]
+
+
+def has_ended(facts: Mapping[str, Any]) -> bool:
+    """Return whether a task has ended, by what the broker says of it; its state may be one of its own."""
+    return facts["state"] in READY_STATES or "finished_at" in facts
 
 
 def would_block(request: Request, what: str) -> WouldBlock:

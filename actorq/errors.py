@@ -248,10 +248,10 @@ class TaskRevoked(TaskError):
 
 
 class TaskIgnored(TaskError):
-    """The task raised `Ignore`: it ended with neither a result nor a failure, in the state `state`."""
+    """The task raised `Ignore`: it has neither a result nor a failure, but a `state`, and told `meta` with it."""
 
-    def __init__(self, state: str = "IGNORED") -> None:
-        self.state = state
+    def __init__(self, state: str = "IGNORED", meta: Any = None) -> None:
+        self.state, self.meta = state, meta
         super().__init__(f"the task raised Ignore: it has neither a result nor a failure, its state is {state}")
 
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from actorq.client.groups import load_group, make_id, save_group
 from actorq.client.progress import Bar
 from actorq.client.revoking import ASK_S, Revoked, revoke
-from actorq.endings import call_back, refuse_in_slot
-from actorq.messages.states import FAILURE, READY_STATES, SUCCESS
+from actorq.endings import call_back, has_ended, refuse_in_slot
+from actorq.messages.states import FAILURE, IGNORED, READY_STATES, SUCCESS
 from actorq.results import AsyncResult, EagerResult
 
 if TYPE_CHECKING:
@@ -243,10 +243,12 @@ class ResultSet(Generic[R]):  # noqa: PLW1641  members come and go, so there is 
         """Return the states of all, in no order: of those whose end isn't known here, by one question for many."""
         asked = [each for each in self._members.values() if isinstance(each, AsyncResult) and not each._has_come()]
         unknown = {each.id for each in asked}
-        states = [each.state for each in self._members.values() if each.id not in unknown]
+        states = [_as_end(each.state) for each in self._members.values() if each.id not in unknown]
         for session, keys in _group_by_session(asked).items():
             facts = session.get_facts_of(keys)
-            states.extend(str(facts[key]["state"]) for key in keys)
+            states.extend(
+                _as_end(facts[key]["state"]) if has_ended(facts[key]) else facts[key]["state"] for key in keys
+            )
         return states
 
     def forget(self) -> None:
@@ -337,6 +339,11 @@ class ResultSet(Generic[R]):  # noqa: PLW1641  members come and go, so there is 
 
     def __repr__(self) -> str:
         return f"<ResultSet: [{', '.join(self._members)}]>"
+
+
+def _as_end(state: str) -> str:
+    """Return by which of the common ends one goes that a task has named itself."""
+    return state if state in READY_STATES else IGNORED
 
 
 class _Countdown:

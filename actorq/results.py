@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar, cast
 
 import msgspec
 
+from actorq.client.following import follow, read_meta
 from actorq.client.inbox import Waiter
 from actorq.client.revoking import revoke
 from actorq.codec import decode_failure, decode_result
-from actorq.endings import call_back, rebuild_failure, refuse_in_slot, would_block
-from actorq.errors import ResultUnknown
-from actorq.messages.states import FAILURE, NAMES, NUMBERS, READY_STATES, SUCCESS, UNKNOWN
+from actorq.endings import call_back, has_ended, name_state, rebuild_failure, refuse_in_slot, would_block
+from actorq.errors import ResultUnknown, TaskIgnored
+from actorq.messages.states import FAILURE, NUMBERS, SUCCESS, UNKNOWN
+from actorq.messages.updates import LAST_UPDATE
 from actorq.tasks.request import current
 
 if TYPE_CHECKING:
@@ -61,12 +63,14 @@ class AsyncResult(msgspec.Struct, Generic[R], eq=False, gc=False):
         interval: float | None = None,
         *,
         callback: Callable[[str, R], object] | None = None,
+        on_update: Callable[[str, Any], object] | None = None,
         disable_sync_subtasks: bool = True,
     ) -> R:
         """Wait for the end of the task and return its value, or raise what it raised.
 
-        `propagate=False` returns the exception instead. `callback(id, value)` is called before it returns. `interval` is
-        there for callers of Celery: results are pushed, nobody polls.
+        `propagate=False` returns the exception instead. `callback(id, value)` is called before it returns; meanwhile
+        `on_update(state, meta)` with what the task says of itself, as in `updates`. `interval` is there for callers of Celery:
+        results are pushed, nobody polls.
 
         Raises:
             ResultTimeout: it isn't finished within `timeout` seconds; the message says what is known.
@@ -80,7 +84,12 @@ class AsyncResult(msgspec.Struct, Generic[R], eq=False, gc=False):
             session = self._session
             if session.successor is not None:
                 session = self._get_session()
-            record = self._record = session.inbox.take(self._key) or session.wait(self._key, timeout)
+            if on_update is not None:
+                for state, meta in self.updates(timeout, disable_sync_subtasks=disable_sync_subtasks):
+                    on_update(state, meta)
+            record = self._record
+            if record is None:
+                record = self._record = session.inbox.take(self._key) or session.wait(self._key, timeout)
         if record.state == _SUCCESS:
             value: R = decode_result(record.codec_id, record.payload, self._session.accept)
         else:
@@ -88,6 +97,21 @@ class AsyncResult(msgspec.Struct, Generic[R], eq=False, gc=False):
         if callback is not None:
             callback(self.id, value)
         return value
+
+    def updates(
+        self, timeout: float | None = None, *, disable_sync_subtasks: bool = True
+    ) -> Generator[tuple[str, Any], None, None]:
+        """Yield `(state, meta)` of what the running task says by `update_state`, as it comes, until it has ended.
+
+        Whoever is slow gets the newest, not all.
+
+        Raises:
+            ResultTimeout, ResultUnknown, WouldBlock: as `get`.
+        """
+        if self._look() is None:
+            if disable_sync_subtasks:
+                refuse_in_slot("updates")
+            self._record = yield from follow(self._get_session(), self._key, timeout)
 
     def __await__(self) -> Generator[Any, None, R]:
         """Wait for the end of the task without blocking the running loop."""
@@ -109,7 +133,7 @@ class AsyncResult(msgspec.Struct, Generic[R], eq=False, gc=False):
 
     def ready(self) -> bool:
         """Return whether the task has ended, in whatever way."""
-        return self.state in READY_STATES
+        return self._look() is not None or has_ended(self._find_facts())
 
     def successful(self) -> bool:
         """Return whether the task has ended well."""
@@ -124,17 +148,21 @@ class AsyncResult(msgspec.Struct, Generic[R], eq=False, gc=False):
         """The name of the task's state now; see `actorq.states`."""
         record = self._look()
         if record is not None:
-            return NAMES[record.state]
+            return name_state(record)
         return str(self._find_facts()["state"])
 
     status = state
 
     @property
     def result(self) -> R | BaseException | None:
-        """The value, or the exception, or None while there is neither."""
-        if self._look() is None and not self.ready():
-            return None
-        return self.get(propagate=False)
+        """The value, or the exception; what the task says of itself by `update_state`, while it runs or as its last word."""
+        record = self._look()
+        if record is None:
+            facts = self._find_facts()
+            if not has_ended(facts):
+                return cast("R | None", read_meta(facts, self._session.accept))
+        value = self.get(propagate=False)
+        return value.meta if isinstance(value, TaskIgnored) and value.meta is not None else value
 
     info = result
 
@@ -146,7 +174,7 @@ class AsyncResult(msgspec.Struct, Generic[R], eq=False, gc=False):
                 return None
             self.get(propagate=False)
         record = self._record
-        if record is None or record.state == _SUCCESS or not record.payload:
+        if record is None or record.state == _SUCCESS or record.codec_id == LAST_UPDATE or not record.payload:
             return None
         return decode_failure(record.payload)[1] or None
 
@@ -310,7 +338,7 @@ class AsyncResult(msgspec.Struct, Generic[R], eq=False, gc=False):
         return self._record
 
     def _fail(self, record: ResultRecord, *, propagate: bool) -> BaseException:
-        error, text = rebuild_failure(record)
+        error, text = rebuild_failure(record, self._session.accept)
         if propagate:
             if text:
                 error.add_note(f"\nin the slot that ran task {self.id}:\n{text.rstrip()}")
@@ -358,8 +386,10 @@ class EagerResult(Generic[R]):
 
     @property
     def info(self) -> R | BaseException | None:
-        """The same as `result`."""
-        return self.result
+        """The same as `result`, or the last word of a task that raised Ignore."""
+        return (
+            self.result.meta if isinstance(self.result, TaskIgnored) and self.result.meta is not None else self.result
+        )
 
     def get(
         self,
@@ -368,6 +398,7 @@ class EagerResult(Generic[R]):
         interval: float | None = None,
         *,
         callback: Callable[[str, R], object] | None = None,
+        on_update: Callable[[str, Any], object] | None = None,
         disable_sync_subtasks: bool = True,
     ) -> R:
         """Return the value, or raise what the task raised. There is nothing to wait for.
@@ -382,6 +413,10 @@ class EagerResult(Generic[R]):
         if callback is not None:
             callback(self.id, value)
         return value
+
+    def updates(self, timeout: float | None = None, *, disable_sync_subtasks: bool = True) -> Iterator[tuple[str, Any]]:
+        """Return nothing to go through: it has run."""
+        return iter(())
 
     def _end(self, *, propagate: bool) -> R:
         if self.state != SUCCESS and propagate and isinstance(self.result, BaseException):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from actorq.cli.common import EXIT_CRASH, Common, common_options, hint_start, open_app, print_data, with_errors
-from actorq.errors import BrokerUnavailable, ResultTimeout
+from actorq.errors import BrokerUnavailable, ResultTimeout, TaskIgnored
 
 if TYPE_CHECKING:
     from actorq.app import App
@@ -77,12 +77,15 @@ def _print_result(common: Common, app: App, sent: AsyncResult[Any]) -> None:
     except ResultTimeout:
         _raise_if_unanswered(common, app, sent)
         if common.as_json:
-            click.echo(json.dumps({"id": sent.id, "state": sent.state, "result": None}))
+            data = {"id": sent.id, "state": sent.state, "result": None, "info": sent.info}
+            click.echo(json.dumps(data, default=str))
         raise
     is_failure = isinstance(value, BaseException)
     data = {"id": sent.id, "state": sent.state, "result": None if is_failure else value}
     if is_failure:
         data |= {"error": f"{type(value).__name__}: {value}", "traceback": sent.traceback}
+        if isinstance(value, TaskIgnored):
+            data["info"] = value.meta
     print_data(common, data, _print_value)
     if is_failure:
         raise SystemExit(EXIT_CRASH)

@@ -88,7 +88,7 @@ class Session:
         if found.record is None:
             assert timeout_s is not None
             raise self.make_timeout(key, timeout_s)
-        return self._known(key, found.record)
+        return self.check_known(key, found.record)
 
     async def wait_async(self, key: int | str, loop: asyncio.AbstractEventLoop) -> ResultRecord:
         """Return the result as soon as it is there, without blocking `loop`.
@@ -106,7 +106,7 @@ class Session:
         finally:
             self.inbox.withdraw(found)
         assert found.record is not None
-        return self._known(key, found.record)
+        return self.check_known(key, found.record)
 
     def enlist(self, key: int | str, arrivals: Arrivals) -> Waiter | ResultRecord:
         """Return the result, or somebody who is put into `arrivals` when it is there; `withdraw` whom you don't want."""
@@ -119,7 +119,12 @@ class Session:
         """Return the error for a wait that was too long; `among` says of how many it was one."""
         return ResultTimeout(self.find_id(key), timeout_s, among + self._tell_known(key, timeout_s))
 
-    def _known(self, key: int | str, record: ResultRecord) -> ResultRecord:
+    def check_known(self, key: int | str, record: ResultRecord) -> ResultRecord:
+        """Return the record of a task that has ended.
+
+        Raises:
+            ResultUnknown: it says that there is no such task.
+        """
         if record.state == _UNKNOWN:
             raise ResultUnknown(self.find_id(key))
         return record

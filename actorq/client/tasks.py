@@ -44,6 +44,8 @@ def describe_task(ask: Callable[..., Any], home: Home, task_id: str, *, argument
     facts = {"id": task_id, **facts}
     if facts["state"] == UNKNOWN and (unheard := describe_unheard(home, task_id)) is not None:
         return {**facts, **unheard}
+    if facts.pop("packed_meta", None) is not None and "meta" not in facts:
+        facts["meta"] = "(told by a serializer that is unpickled by callers only)"
     failure = facts.pop("failure", None)
     if failure:
         error, text = decode_failure(failure)

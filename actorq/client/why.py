@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from actorq.messages.states import ALL_STATES, STARTED
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["explain"]
 
+_META_CHARS: Final = 200  # of what a task says of itself
 _LONG_S: Final = 1.0  # a slot's run that others notice
 
 
@@ -118,7 +121,17 @@ def _running(facts: Facts, _: float) -> str:
     if facts.get("running_s") is None or facts.get("where") != "slot":
         return ""
     ending = "; its process is being ended" if facts.get("terminating") else ""
-    return f"it has been running for {facts['running_s']:.1f} s in slot {facts.get('slot')}{ending}"
+    return f"it has been running for {facts['running_s']:.1f} s in slot {facts.get('slot')}{_said(facts)}{ending}"
+
+
+def _said(facts: Facts) -> str:
+    """Return what the running task says of itself, shortened."""
+    state = facts.get("state", STARTED)
+    if state in ALL_STATES:
+        return ""
+    meta = facts.get("meta")
+    text = "" if meta is None else f" {meta!r}"
+    return f", and says {state!r}{text if len(text) <= _META_CHARS else text[:_META_CHARS] + '…'}"
 
 
 def _redelivered(facts: Facts, _: float) -> str:

@@ -6,6 +6,7 @@ nothing else before WELCOME; frames of an older broker epoch can't arrive, becau
 
     client → broker   HELLO PUT WATCH ASK BYE           broker → client   WELCOME CONFIRM REFUSED RESULTS ANSWER
     slot   → broker   HELLO DONE                        broker → slot     WELCOME TASKS RETIRE STEER
+    teller → broker   HELLO UPDATES                     broker → teller   WELCOME
     node   → broker   HELLO SLOT_DIED RETIRE STEER ANSWER SPARED     broker → node     WELCOME ASK TERMINATE
 """
 
@@ -17,6 +18,7 @@ import msgspec
 
 from actorq.messages.queues import QueueChoice
 from actorq.messages.task import Delivery, Report, ResultRecord, TaskMessage
+from actorq.messages.updates import Update
 
 __all__ = [
     "ANSWER",
@@ -35,6 +37,7 @@ __all__ = [
     "STEER",
     "TASKS",
     "TERMINATE",
+    "UPDATES",
     "WATCH",
     "WELCOME",
     "Answer",
@@ -52,6 +55,7 @@ __all__ = [
     "Steer",
     "Tasks",
     "Terminate",
+    "Updates",
     "Watch",
     "Welcome",
 ]
@@ -75,10 +79,11 @@ SLOT_DIED: Final = b"D"
 STEER: Final = b"S"
 TERMINATE: Final = b"k"
 SPARED: Final = b"s"
+UPDATES: Final = b"u"
 
 
 class Hello(msgspec.Struct, array_like=True):
-    """First frame of every peer. `role` is "client", "slot" or "node".
+    """First frame of every peer. `role` is "client", "slot", "node", or "teller": the second connection of a slot.
 
     A client gives its `outbox_id` (0: it only asks); a slot its `name` (that of its line file), its node's `node` and
     which queues it `takes` (None: all); a node its name. A slot may be there to take the place of others (`after`): it gets
@@ -225,6 +230,13 @@ class Steer(msgspec.Struct, array_like=True):
 
     takes: QueueChoice | None = None
     limits: dict[str, tuple[float | None, float | None]] = {}
+
+
+class Updates(msgspec.Struct, array_like=True):
+    """What tasks that run in the slot `slot` say of themselves: the newest of each."""
+
+    slot: str
+    updates: list[Update]
 
 
 class Rendezvous(msgspec.Struct):

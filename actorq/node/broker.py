@@ -61,6 +61,7 @@ from actorq.node.recovery import NODE_ENDED, read_lines, recover, wait_through, 
 from actorq.node.registrations import Registrations
 from actorq.node.revocations import Revocations
 from actorq.node.switchboard import Route, Switchboard
+from actorq.node.updates import drop_ended
 from actorq.slot.line import LineView
 
 if TYPE_CHECKING:
@@ -188,6 +189,7 @@ class Broker(Actor):
         return {
             wire.PUT: Route(wire.Put, ClientPeer, self._take),
             wire.DONE: Route(wire.Done, SlotPeer, self._settle),
+            wire.UPDATES: Route(wire.Updates, ClientPeer, self.inquiries.updates.take),
             wire.WATCH: Route(wire.Watch, ClientPeer, self.inquiries.watch),
             wire.ASK: Route(wire.Ask, ClientPeer, self.inquiries.ask),
             wire.ANSWER: Route(wire.Answer, NodePeer, self.inquiries.answered),
@@ -390,6 +392,8 @@ class Broker(Actor):
         if stale:
             self._stale_reports += stale
             self.ledger.keep_adopted(peer.desk, done.reports)
+        if peer.desk.updates:
+            drop_ended(peer.desk)
 
     def _retire(self, _: NodePeer, message: wire.Retire) -> None:
         peer = self._slots.get(message.name)

@@ -79,12 +79,14 @@ POOL_PERIOD_S: Final = 10.0
 
 _STORE: Final = "store"
 _BROKER_COMMANDS: Final = (
+    "follow",
     "forget",
     "revoke",
     "revoked",
     "scheduled",
     "task_facts",
     "task_state",
+    "unfollow",
 )  # answered without the control actor
 _TAKEN_NAMES: Final = ("node", "zygote", "slots", "sizer")  # of actors that aren't components
 _TAKEN_PREFIX: Final = "slot-"

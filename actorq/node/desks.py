@@ -12,6 +12,7 @@ from actorq.node.credit import INITIAL_CREDIT
 
 if TYPE_CHECKING:
     from actorq.messages.task import Delivery
+    from actorq.node.updates import LiveUpdate
 
 __all__ = ["OutboxDesk", "SlotDesk"]
 
@@ -52,6 +53,7 @@ class SlotDesk:
     max_tasks: int = 0  # after which it ends; 0: never
     places: int = 1  # how many it runs at once
     broadcasts: tuple[str, ...] = ()  # queues of which it takes what is for its node
+    updates: dict[int, LiveUpdate] = field(default_factory=dict)  # what its tasks say of themselves
 
     def __post_init__(self) -> None:
         self.credit = max(self.credit, self.places)

@@ -19,6 +19,7 @@ from actorq.node.peers import NodePeer
 from actorq.node.questions import describe_record, describe_slot, describe_stored, describe_task
 from actorq.node.subscriptions import Subscriptions, split_results
 from actorq.node.task_facts import gather_facts
+from actorq.node.updates import LiveUpdates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -51,7 +52,11 @@ class Inquiries:
         self._ledger, self._slots, self._store, self._switchboard = ledger, slots, store, switchboard
         self._me, self._send, self._control = owner.self_ref, switchboard.send, owner.system.ref("control")
         self._subscriptions = Subscriptions()
-        self._others: dict[str, Callable[[ClientPeer, wire.Ask], None]] = {}
+        self.updates = LiveUpdates(ledger, self.reply)
+        self._others: dict[str, Callable[[ClientPeer, wire.Ask], None]] = {
+            "follow": self.updates.follow,
+            "unfollow": self.updates.unfollow,
+        }
 
     def add(self, command: str, answer: Callable[[ClientPeer, wire.Ask], None]) -> None:
         """Have another part of the broker answer a question; what it raises is the answer, too."""
@@ -76,6 +81,7 @@ class Inquiries:
 
     def drop(self, peer: ClientPeer) -> None:
         """Forget what a client that has gone waited for."""
+        self.updates.drop(peer.routing_id)
         self._subscriptions.drop(peer.routing_id, peer.desk.no if peer.desk else None)
 
     def fetched(self, message: Fetched) -> None:

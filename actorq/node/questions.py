@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorq.messages.ids import NUMBER_BITS, NUMBER_MASK, format_task_id
 from actorq.messages.states import NAMES, PENDING, RECEIVED, RETRY, STARTED
+from actorq.messages.updates import LAST_UPDATE, read_update
+from actorq.node.updates import describe_update
 from actorq.pools import KINDS
 
 if TYPE_CHECKING:
@@ -42,7 +44,10 @@ def describe_task(ledger: Ledger, slots: Mapping[str, SlotPeer], key: int) -> di
     running = slots[desk.name].line.executions() if desk.name in slots else ()
     since = next((each.running_s() for each in running if each.key == key), None)
     state = RECEIVED if since is None else STARTED
-    return {"state": state, "slot": desk.name, "node": desk.node, "running_s": since, **facts}
+    facts |= {"state": state, "slot": desk.name, "node": desk.node, "running_s": since}
+    if key in desk.updates:
+        facts |= describe_update(desk.updates[key].update)
+    return facts
 
 
 def describe_stored(task: StoredTask) -> dict[str, Any]:
@@ -60,17 +65,21 @@ def describe_stored(task: StoredTask) -> dict[str, Any]:
 
 def describe_record(record: ResultRecord) -> dict[str, Any]:
     """Return the state of a finished task; its result stays bytes."""
-    facts = {"state": NAMES[record.state], "finished_at": record.finished_at, "runtime_s": record.runtime_s}
+    facts: dict[str, Any] = {"state": NAMES[record.state]}
+    if record.codec_id == LAST_UPDATE:
+        facts = describe_update(read_update(record.payload))
+    facts |= {"finished_at": record.finished_at, "runtime_s": record.runtime_s}
     return {**facts, "parent": record.parent, "children": record.children}
 
 
 def describe_slot(ledger: Ledger, peer: SlotPeer) -> dict[str, Any]:
     """Return what a slot does: what it runs, what it holds, how much it has done."""
     takes = peer.desk.takes
-    held = peer.desk.held
+    held, updates = peer.desk.held, peer.desk.updates
     running = {each.key: each.running_s() for each in peer.line.executions() if each.key in held}
     active = [
         {"id": task_id_of(ledger, key), "running_s": running_s, **_header(held[key])}
+        | ({"said": updates[key].update.state} if key in updates else {})
         for key, running_s in islice(running.items(), TOLD_TASKS)
     ]
     reserved = [

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 from actorq.codec.serializers import name_codec
 from actorq.messages.ids import NUMBER_MASK, format_task_id, parse_task_id
 from actorq.messages.states import NAMES, PENDING, RECEIVED, RETRY, STARTED, SUCCESS, UNKNOWN
+from actorq.messages.updates import LAST_UPDATE, read_update
 from actorq.node.questions import count_ahead, task_id_of
+from actorq.node.updates import describe_update
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -114,7 +116,9 @@ def _describe_slot(ledger: Ledger, peer: SlotPeer, key: int) -> dict[str, Any]:
     running_s = next((each.running_s() for each in peer.line.executions() if each.key == key), None)
     facts = {"slot": peer.desk.name, "node": peer.desk.node, "pid": peer.pid, "where": "slot"}
     if running_s is not None:
-        return {**facts, "state": STARTED, "running_s": running_s, "terminating": peer.desk.doomed}
+        facts |= {"state": STARTED, "running_s": running_s, "terminating": peer.desk.doomed}
+        live = peer.desk.updates.get(key)
+        return facts if live is None else facts | describe_update(live.update)
     return {**facts, "state": RECEIVED, "behind": _describe_running(ledger, peer), "is_leaving": peer.desk.retiring}
 
 
@@ -128,6 +132,8 @@ def _describe_end(record: ResultRecord, *, is_dead: bool) -> dict[str, Any]:
         "started_at": record.finished_at - record.runtime_s if record.runtime_s else None,
         "result_bytes": len(record.payload),
     }
+    if record.codec_id == LAST_UPDATE:
+        return facts | describe_update(read_update(record.payload))
     return facts if NAMES[record.state] == SUCCESS else {**facts, "failure": record.payload}
 
 

@@ -13,6 +13,7 @@ from actorq.codec.failures import say
 from actorq.errors import Retry
 from actorq.log import get_logger
 from actorq.messages.states import FAILURE, NAMES, NUMBERS, RETRY
+from actorq.messages.updates import LAST_UPDATE
 from actorq.tasks.handlers import tell_end
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ log: Final = get_logger("actorq.tasks")
 def conclude(task: Task[..., Any], request: Request, report: Report, error: BaseException) -> None:
     """Log how a run ended that raised `error`, and tell the task's handlers. Never raises."""
     try:
-        if report.state == _FAILURE:
+        if report.state == _FAILURE and report.codec_id != LAST_UPDATE:
             text = decode_failure(report.payload)[1]
             _log_failure(task, request, error, text)
             tell_end(task, request, FAILURE, error, text)

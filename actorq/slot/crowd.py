@@ -16,12 +16,13 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Final, Protocol
 
-from actorq.messages.task import FLAG_ACK_EARLY
+from actorq.messages.task import FLAG_ACK_EARLY, FLAG_TRACK_STARTED
 from actorq.slot.bell import bell_path, ring
 from actorq.slot.line import EXECUTED, LOOK
 from actorq.slot.outcome import hand_back
 from actorq.slot.rows import GRANTED, RECALLED
 from actorq.slot.runtime import FULL_WAIT_MS, WORN_WAIT_MS, Slot
+from actorq.tasks.updates import tell_started
 
 if TYPE_CHECKING:
     from actorq.messages.task import Delivery, Report
@@ -54,6 +55,8 @@ class Desk:
         once = delivery.message.flags & FLAG_ACK_EARLY != 0
         start = self.line.table.begin(place, delivery.key, delivery.token, now_ns, once=once)
         if start is GRANTED:
+            if delivery.message.flags & FLAG_TRACK_STARTED:
+                tell_started(delivery)
             limits = delivery.message.limits
             if limits is not None and limits[1]:
                 self._set_deadline(place, now_ns, int(limits[1] * 1e9))

@@ -62,7 +62,7 @@ class CrowdRunner(TaskRunner):
             if task.handlers:
                 tell_end(task.definition, request, SUCCESS, result)
         except BaseException as error:  # noqa: BLE001  the one place where everything a task raises ends
-            report = judge(delivery, error, self._codec)
+            report = judge(delivery, error, request, self._codec)
             if task is not None and request is not None:
                 report.children = request.list_children() or None
                 conclude(task.definition, request, report, error)

@@ -14,7 +14,7 @@ import signal
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from actorq.errors import SoftTimeLimitExceeded
-from actorq.messages.task import FLAG_ACK_EARLY
+from actorq.messages.task import FLAG_ACK_EARLY, FLAG_TRACK_STARTED
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Mapping
@@ -34,6 +34,7 @@ class LimitedTask(Protocol):
     soft_time_limit: float | None
     time_limit: float | None
     acks_late: bool
+    track_started: bool
 
 
 def fill_limits(own: Limits | None, default: Limits) -> Limits:
@@ -49,7 +50,7 @@ def fill_limits(own: Limits | None, default: Limits) -> Limits:
 class KnownLimits:
     """What the tasks of an application and its node say of limits, for messages whose senders didn't know.
 
-    One of them is that a task may begin only once: `acks_late=False`.
+    It also says of which tasks something is to be declared when they begin: `acks_late=False`, `track_started=True`.
     """
 
     def __init__(self, tasks: Mapping[str, LimitedTask], default: Limits | None) -> None:
@@ -57,7 +58,11 @@ class KnownLimits:
         own = {name: (task.soft_time_limit, task.time_limit) for name, task in tasks.items()}
         self._by_task = {name: fill_limits(each, default) for name, each in own.items() if each != NO_LIMITS}
         self._default = default
-        self._once = frozenset(name for name, task in tasks.items() if not task.acks_late)
+        flags = {
+            name: FLAG_ACK_EARLY * (not task.acks_late) | FLAG_TRACK_STARTED * task.track_started
+            for name, task in tasks.items()
+        }
+        self._flags = {name: each for name, each in flags.items() if each}
         self._ordered: Mapping[str, Limits] = {}
 
     def with_orders(self, ordered: Mapping[str, Limits]) -> KnownLimits:
@@ -66,7 +71,7 @@ class KnownLimits:
         return self
 
     def __bool__(self) -> bool:
-        return bool(self._by_task or self._once) or self._default != NO_LIMITS
+        return bool(self._by_task or self._flags) or self._default != NO_LIMITS
 
     def fill(self, deliveries: Iterable[Delivery]) -> None:
         """Complete the limits in these messages."""
@@ -79,8 +84,8 @@ class KnownLimits:
             if ordered and message.task in ordered:
                 limits = ordered[message.task]
                 message.limits = limits if limits != NO_LIMITS else None
-            if message.task in self._once:
-                message.flags |= FLAG_ACK_EARLY
+            if message.task in self._flags:
+                message.flags |= self._flags[message.task]
                 message.limits = message.limits or NO_LIMITS  # not None: there is something to declare before it runs
 
 

@@ -9,7 +9,7 @@ nothing that a task raises, SystemExit and KeyboardInterrupt included, gets any 
 | raises Retry | RETRY, `due_at` | the new body, or nothing: the same again; counts as a retry |
 | raises Reject(requeue=True) | RETRY, no `due_at`, `TO_THE_BACK` | nothing: to the end of its queue, doesn't count |
 | raises Reject | REJECTED | the failure |
-| raises Ignore | IGNORED | nothing |
+| raises Ignore | IGNORED | nothing, or with the codec `LAST_UPDATE` what it last said by `update_state` |
 | raises TaskRevoked, or has expired | REVOKED | the failure |
 | raises anything else | FAILURE | the failure with the traceback, actorq's own frames left out |
 | is unknown, or its bytes are | FAILURE | NotRegistered, DecodeError |
@@ -22,14 +22,18 @@ import time
 import traceback
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+import msgspec
+
 from actorq.codec import PLAIN_TASK_CODEC, decode_body, encode_failure, encode_result
 from actorq.errors import EncodeError, Ignore, MessageTooLarge, NotRegistered, Reject, RemoteError, Retry, TaskRevoked
 from actorq.messages import states
 from actorq.messages.task import FLAG_IGNORE_RESULT, TO_THE_BACK, Delivery, Report
+from actorq.messages.updates import LAST_UPDATE
 from actorq.slot.aftermath import conclude
 from actorq.slot.limits import SoftLimit, run_limited
 from actorq.tasks.handlers import tell_end
 from actorq.tasks.request import Request, current
+from actorq.tasks.updates import find_last_update
 
 if TYPE_CHECKING:
     import asyncio
@@ -37,6 +41,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from actorq.codec import TaskCodec
+    from actorq.messages.updates import Update
     from actorq.plugins.hooks import HookedTasks
 
 __all__ = ["RunnableTask", "TaskRunner", "format_failure", "hand_back", "judge", "succeed"]
@@ -125,7 +130,7 @@ class TaskRunner:
                 tell_end(task.definition, request, states.SUCCESS, result)
             return report
         except BaseException as error:  # noqa: BLE001  the one place where everything a task raises ends
-            report = judge(delivery, error, self._codec)
+            report = judge(delivery, error, request, self._codec)
             if request is not None:
                 if request.children is not None:
                     report.children = request.list_children()
@@ -202,13 +207,13 @@ def succeed(delivery: Delivery, result: Any, codec: TaskCodec) -> Report:
     return Report(delivery.key, delivery.token, SUCCESS, payload, codec_id)
 
 
-def judge(delivery: Delivery, error: BaseException, codec: TaskCodec) -> Report:
+def judge(delivery: Delivery, error: BaseException, request: Request | None, codec: TaskCodec) -> Report:
     """Return the report of a delivery whose run raised `error`."""
     match error:
         case Retry():
             return _retry(delivery, error, codec)
         case Ignore():
-            return Report(delivery.key, delivery.token, IGNORED)
+            return _ignore(delivery, find_last_update(request))
         case Reject(requeue=True):
             return Report(delivery.key, delivery.token, RETRY, b"", TO_THE_BACK)
         case Reject():
@@ -217,6 +222,19 @@ def judge(delivery: Delivery, error: BaseException, codec: TaskCodec) -> Report:
             return _fail(delivery, error, REVOKED)
         case _:
             return _fail(delivery, error)
+
+
+def _ignore(delivery: Delivery, update: Update | None) -> Report:
+    """Return the report of a run that raised Ignore: it ends as the task has said, if it has said anything."""
+    key, token = delivery.key, delivery.token
+    if update is None:
+        return Report(key, token, IGNORED)
+    if update.state == states.SUCCESS:
+        return Report(key, token, SUCCESS, update.meta, update.codec_id)
+    if update.state == states.STARTED:
+        update = msgspec.structs.replace(update, state=states.IGNORED)
+    number = states.NUMBERS.get(update.state, IGNORED)
+    return Report(key, token, number, msgspec.msgpack.encode(update), LAST_UPDATE)
 
 
 def _retry(delivery: Delivery, wish: Retry, codec: TaskCodec) -> Report:

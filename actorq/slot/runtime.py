@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from actorq.log import get_logger
-from actorq.messages.task import FLAG_ACK_EARLY
+from actorq.messages.task import FLAG_ACK_EARLY, FLAG_TRACK_STARTED
 from actorq.messages.wire import RETIRE, STEER, TASKS, Steer, Tasks
 from actorq.slot.bell import bell_path, ring
 from actorq.slot.limits import KnownLimits
@@ -26,6 +26,7 @@ from actorq.slot.line import BEAT, DEADLINE, EXECUTED, LOOK, ONCE, RSS, Line
 from actorq.slot.outcome import TaskRunner, hand_back
 from actorq.slot.reports import ReportLog
 from actorq.slot.rows import GRANTED, SKIPPED
+from actorq.tasks.updates import tell_started
 
 if TYPE_CHECKING:
     from actorq.messages.task import Delivery
@@ -150,10 +151,13 @@ class Slot:
                 return
 
     def _declare(self, delivery: Delivery, now_ns: int) -> None:
-        """Write into the line what others must know of this run: that it may be the only one, and its deadline."""
-        if delivery.message.flags & FLAG_ACK_EARLY:
+        """Tell what others must know of this run: that it has begun, that it may be the only one, and its deadline."""
+        message = delivery.message
+        if message.flags & FLAG_ACK_EARLY:
             self._line.words[ONCE] = delivery.key
-        limits = delivery.message.limits
+        if message.flags & FLAG_TRACK_STARTED:
+            tell_started(delivery)
+        limits = message.limits
         hard_s = limits[1] if limits else None
         if not hard_s:
             return

@@ -61,10 +61,11 @@ class BrokerSession:
         after: tuple[str, ...] = (),
         max_tasks: int = 0,
         wake_fd: int = -1,
+        role: str = "slot",
     ) -> None:
         self._home = home
         self._name = name
-        hello = Hello(PROTOCOL, "slot", os.getpid(), 0, name, node, takes, after, max_tasks)
+        hello = Hello(PROTOCOL, role, os.getpid(), 0, name, node, takes, after, max_tasks)
         self._greeting = hello
         self._hello = HELLO + msgspec.msgpack.encode(hello)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()

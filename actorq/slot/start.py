@@ -27,7 +27,9 @@ from actorq.slot.outcome import RunnableTask, TaskRunner
 from actorq.slot.process import die_at_end_of, die_with_parent, set_process_name, wait_for_parent
 from actorq.slot.runtime import Slot
 from actorq.slot.session import make_session
+from actorq.slot.teller import Teller
 from actorq.slot.wear import Gauge, Wear
+from actorq.tasks.updates import carry_with
 from actorq.transport.paths import Home
 
 if TYPE_CHECKING:
@@ -82,18 +84,20 @@ def run_slot(options: SlotOptions, app: App | None) -> None:
     limits = KnownLimits(app.tasks if app is not None else {}, options.limits)
     wear = Wear(options.max_tasks, options.max_rss_bytes)
     gauge = Gauge(wear, line) if wear else None
+    teller = Teller(home, options.name, options.node)
+    carry_with(teller.tell, options.node)
     if kind.is_shared:
         # With it comes asyncio; most slots run one task at a time.
         from actorq.slot.crews import serve_crowd  # noqa: PLC0415
         from actorq.slot.crowd import Desk  # noqa: PLC0415
 
         desk = Desk(line)
-        os.register_at_fork(after_in_child=functools.partial(_stop_being_a_slot, desk, line))
+        os.register_at_fork(after_in_child=functools.partial(_stop_being_a_slot, desk, line, teller))
         serve_crowd(options, desk, tasks, codec, limits, gauge)
     else:
         session = make_session(options)
         slot = Slot(line, session, TaskRunner(tasks, options.node, codec), limits, gauge)
-        os.register_at_fork(after_in_child=functools.partial(_stop_being_a_slot, slot, line))
+        os.register_at_fork(after_in_child=functools.partial(_stop_being_a_slot, slot, line, teller))
         slot.run()
     # The application's. The interpreter itself isn't finalised: it would wait for threads that tasks left behind.
     atexit._run_exitfuncs()  # noqa: SLF001  the documented way is to finalise the interpreter
@@ -117,10 +121,11 @@ def _do_nothing(_number: int, _frame: Any) -> None:
     pass
 
 
-def _stop_being_a_slot(slot: Slot | Desk, line: Line) -> None:
+def _stop_being_a_slot(slot: Slot | Desk, line: Line, teller: Teller) -> None:
     """In a child that task code forked: it must not keep our lock, and can be stopped like any process."""
     slot.is_forked = True
     line.abandon()
+    teller.abandon()
     for number in _STOP_SIGNALS:
         signal.signal(number, signal.SIG_DFL)
 

@@ -20,6 +20,7 @@ from actorq.tasks.masks import show_arguments
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from actorq.messages.updates import Update
     from actorq.tasks.task import Task
 
 __all__ = ["Request", "current", "current_request", "current_task", "pop_request", "push_request"]
@@ -30,9 +31,11 @@ MAX_CHILDREN: Final = 1_000  # of one run; bounds what is stored with its result
 class Request:
     """One run of a task. Names are Celery's; times are aware datetimes in UTC."""
 
+    _update: Update
     __slots__ = (
         "_id",
         "_owner",
+        "_update",  # by `actorq.tasks.updates`; not there before the first
         "args",
         "called_directly",
         "children",

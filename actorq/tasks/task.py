@@ -20,6 +20,7 @@ from actorq.tasks.options import OPTION_NAMES, check_limits, check_options
 from actorq.tasks.plan import plan_sends
 from actorq.tasks.request import Request, current, pop_request, push_request
 from actorq.tasks.retrying import plan_autoretry, plan_retry
+from actorq.tasks.updates import update_state
 from actorq.tasks.validation import check_installed, dump_models, validate_calls
 
 if TYPE_CHECKING:
@@ -350,6 +351,20 @@ class Task(Generic[P, R]):
         if throw:
             raise again from cause
         return again
+
+    def update_state(self, state: str | None = None, meta: Any = None, *, task_id: str | None = None) -> None:
+        """Say in which state the running task is (None: as before), and tell `meta` of it: `result.state` and `.info` show it.
+
+        `task_id` is there for callers of Celery; it can only be the running task's own. Called directly, it is kept only.
+
+        Raises:
+            ActorqError: no task runs here. EncodeError: `meta` doesn't fit the task's serializer.
+            TypeError, ValueError: it isn't a state that a task can say of itself, or `meta` is too big.
+        """
+        request = current.get()
+        if task_id is not None and request is not None and task_id != request.id:
+            raise ValueError(f"expected task_id to be that of the running task, {request.id!r}, got {task_id!r}")
+        update_state(request, state, meta)
 
     # -- handlers: override what you need -----------------------------------------------------------------------------
 

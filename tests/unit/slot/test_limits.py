@@ -15,6 +15,7 @@ class Limited:
     soft_time_limit: float | None = None
     time_limit: float | None = None
     acks_late: bool = True
+    track_started: bool = False
 
 
 @pytest.mark.parametrize(
