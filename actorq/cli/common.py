@@ -365,13 +365,15 @@ def echo_line(text: str) -> None:
 
 
 def print_facts(facts: Iterable[tuple[str, object]], indent: str = "") -> None:
-    """Print `name  value` lines, aligned; a value that is a dictionary becomes a block of its own."""
+    """Print `name  value` lines, aligned; a value that is a dictionary becomes a block of its own, and so does each of a list."""
     pairs = list(facts)
     width = max((len(str(name)) for name, _ in pairs), default=0)
     for name, value in pairs:
         if isinstance(value, dict) and value:
             click.echo(f"{indent}{name}")
             print_facts(value.items(), indent + "  ")
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
+            print_facts(((f"{name} {number}", each) for number, each in enumerate(value, 1)), indent)
         else:
-            shown = "none" if value is None or value in ({}, []) else value
+            shown = "none" if value is None or value in ({}, [], "") else value
             echo_line(f"{indent}{name!s:<{width}}  {shown}")
