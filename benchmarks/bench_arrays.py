@@ -1,11 +1,13 @@
 """Arrays of 8 MiB through a real node and back: out of band beside pickled in band, over the same path.
 
-Run it with `python benchmarks/bench_arrays.py [rounds [durability]]`. It prints MiB a second (both ways count), the medians of
-interleaved rounds, and the ratio; before that what encoding and decoding alone take. It needs numpy.
+`python -m benchmarks.bench_arrays` prints MiB a second (both ways count), the medians of interleaved rounds, and the ratio; before
+that what encoding and decoding alone take. It needs numpy; without, its table says so.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import os
 import pickle
 import statistics
@@ -16,19 +18,15 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-ROOT: Final = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-import numpy  # noqa: E402
-
-from actorq.codec import decode_result, encode_result  # noqa: E402
-from actorq.testing.wait import wait_until  # noqa: E402
-from actorq.transport.paths import find_home  # noqa: E402
-from actorq.transport.rendezvous import read_rendezvous  # noqa: E402
+from actorq.codec import decode_result, encode_result
+from actorq.testing.wait import wait_until
+from actorq.transport.paths import find_home
+from actorq.transport.rendezvous import read_rendezvous
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+ROOT: Final = Path(__file__).resolve().parent.parent
 MIB: Final = 1 << 20
 ARRAY_BYTES: Final = 8 * MIB
 ARRAYS: Final = 4  # under way at once
@@ -47,12 +45,13 @@ def take_turns(rounds: int, runs: dict[str, Callable[[], Any]]) -> dict[str, flo
     return {name: statistics.median(found) for name, found in times.items()}
 
 
-def compare(what: str, found: dict[str, float], mib: float) -> None:
+def compare(what: str, found: dict[str, float], mib: float) -> str:
+    """Return a row of the table."""
     out, inside = found["out of band"], found["in band"]
-    print(f"{what:<28}{mib / out:9.0f} MiB/s{mib / inside:9.0f} MiB/s in band    ratio {inside / out:.2f}", flush=True)
+    return f"| {what} | {mib / out:,.0f} MiB/s | {mib / inside:,.0f} MiB/s | {inside / out:.2f} |"
 
 
-def measure_codec(array: Any, rounds: int) -> None:
+def measure_codec(array: Any, rounds: int) -> list[str]:
     packed, pickled = encode_result(array), encode_result(pickle.dumps(array, protocol=4))
     encode: dict[str, Callable[[], Any]] = {
         "out of band": lambda: encode_result(array),
@@ -62,11 +61,13 @@ def measure_codec(array: Any, rounds: int) -> None:
         "out of band": lambda: decode_result(*packed),
         "in band": lambda: pickle.loads(decode_result(*pickled)),
     }
-    compare("encode", take_turns(rounds, encode), ARRAY_BYTES / MIB)
-    compare("decode", take_turns(rounds, decode), ARRAY_BYTES / MIB)
+    return [
+        compare("encode", take_turns(rounds, encode), ARRAY_BYTES / MIB),
+        compare("decode", take_turns(rounds, decode), ARRAY_BYTES / MIB),
+    ]
 
 
-def measure_path(home: Path, array: Any, rounds: int) -> None:
+def measure_path(home: Path, array: Any, rounds: int) -> str:
     os.environ["ACTORQ_HOME"] = str(home)
     from benchmarks.array_tasks import app, echo, echo_pickled
 
@@ -86,15 +87,22 @@ def measure_path(home: Path, array: Any, rounds: int) -> None:
     with app:
         take_turns(1, {"out of band": out_of_band, "in band": in_band})  # warm
         found = take_turns(rounds, {"out of band": out_of_band, "in band": in_band})
-    compare("there and back", found, 2 * ARRAYS * ARRAY_BYTES / MIB)
+    return compare("there and back", found, 2 * ARRAYS * ARRAY_BYTES / MIB)
 
 
-def main(rounds: int, durability: str) -> None:
+def measure(rounds: int, durability: str) -> str:
+    """Return the table."""
+    try:
+        import numpy
+    except ImportError:
+        return "Arrays need numpy, which isn't installed here."
     array = numpy.random.default_rng(1).random(ARRAY_BYTES // 8)
-    print(
-        f"{os.cpu_count()} processors, Python {sys.version.split()[0]}, numpy {numpy.__version__}, durability {durability}"
-    )
-    measure_codec(array, 4 * rounds)
+    rows = [
+        f"8 MiB arrays, durability `{durability}`, numpy {numpy.__version__}:\n",
+        "| | as a buffer | pickled in band | ratio |",
+        "| --- | --- | --- | --- |",
+        *measure_codec(array, 4 * rounds),
+    ]
     with tempfile.TemporaryDirectory(prefix="aq") as folder:
         home = Path(folder) / "home"
         command = [
@@ -110,15 +118,26 @@ def main(rounds: int, durability: str) -> None:
             "2",
         ]
         environment = {**os.environ, "ACTORQ_DURABILITY": durability, "PYTHONPATH": str(ROOT)}
-        with subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        ) as node:
+        quiet = subprocess.DEVNULL
+        with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=quiet, stderr=quiet) as node:
             try:
                 wait_until(lambda: read_rendezvous(find_home("arrays", home=home)) is not None, WAIT_S, "the node")
-                measure_path(home, array, rounds)
+                rows.append(measure_path(home, array, rounds))
             finally:
                 node.terminate()
+    return "\n".join(rows)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--short", action="store_true", help="one round")
+    parser.add_argument("--json", action="store_true", help="print the table in one line of JSON")
+    parser.add_argument("--durability", default="process")
+    options = parser.parse_args()
+    table = measure(1 if options.short else ROUNDS, options.durability)
+    print(json.dumps({"table": table}) if options.json else table)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS, sys.argv[2] if len(sys.argv) > 2 else "process")
+    main()

@@ -238,6 +238,7 @@ def notes(rows: Sequence[Row]) -> str:
 OWN_MEASURES: Final = {
     "kernel": ("benchmarks.bench_kernel", "The kernel, beside Pykka"),
     "tasks": ("benchmarks.bench_tasks", "Who waits for whom, and who answers when"),
+    "arrays": ("benchmarks.bench_arrays", "Arrays as buffers, beside pickles in band"),
 }
 
 
