@@ -119,16 +119,18 @@ class Revoking:
 
     def came_back(self, deliveries: Iterable[Any]) -> None:
         """Take note of tasks that are in the windows (again), by a slot or by the store: `key`, `outbox_id`, `message`."""
-        if any(each.key in self._settling or self.revoked.covers(each) for each in deliveries):
+        deliveries = list(deliveries)
+        if any(each.key in self._settling for each in deliveries):
+            # Now: the answer to that settlement may be the next message, and then nobody knows of it any more.
+            self._lanes.take_out(lambda each: each.key in self._settling)
+        if any(map(self.revoked.covers, deliveries)):
             self.needs_look = True
 
     def look(self, now: float) -> None:
         """Take out of the windows what must not start."""
         self.needs_look = False
-        found = self._lanes.take_out(lambda each: each.key in self._settling or self.revoked.covers(each))
-        for delivery in found:
-            if delivery.key not in self._settling:  # else its end is being written
-                self.stop(delivery, now)
+        for delivery in self._lanes.take_out(self.revoked.covers):
+            self.stop(delivery, now)
 
     def ended(self, outbox_id: int, number: int) -> None:
         """Take note that a task has ended: nothing of it is left to be stopped."""

@@ -96,3 +96,16 @@ def test_a_wrong_signal_is_refused_wherever_it_is_given(node, app, run):
     code, _, error = run("task", "cancel", "a", "--terminate", "--signal", "HUP")
     assert (code, "expected signal to be one of" in error) == (2, True)
     assert app.control.revoke(["a"], terminate=True, signal=signal.SIGKILL).fates == {"a": "expected"}
+
+
+def test_what_was_cancelled_while_it_ran_doesnt_start_again_under_the_next_hub(node, folder, home, app, trail):
+    occupy(app, trail)
+    with NodeProcess("tasks", home, folder, slots=1):
+        running = send(app, "again", str(trail), 0.0)
+        trail.wait("again-0")
+        assert running.revoke() == "running"
+        node.kill()
+        trail.let_go("again")
+        with pytest.raises(TaskRevoked):
+            running.get(timeout=30)
+        assert not trail.has("again-1")
