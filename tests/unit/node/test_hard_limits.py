@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from actorq.codec import decode_failure
 from actorq.errors import SlotLost, TimeLimitExceeded
-from actorq.messages.states import FAILURE, NUMBERS, SUCCESS
+from actorq.messages.states import FAILURE, NUMBERS, REVOKED, SUCCESS
 from actorq.messages.task import Delivery, Report, TaskMessage
 from actorq.node.hard_limits import plan_look
 from actorq.node.verdicts import NOBODY, judge
@@ -93,6 +93,20 @@ def test_a_report_that_was_written_while_the_key_still_stood_wins(pair: Pair) ->
     done = finish(line, 7, 70)
     line.begin(7, 70, NS)  # as it is between the append and the store of 0
     assert judge(view, "SIGKILL") == ([done], [])
+
+
+def test_a_run_that_was_terminated_ends_as_revoked_and_the_next_one_isnt_blamed(pair: Pair) -> None:
+    line, view = pair
+    start(line, 7, 70)
+    view.condemn(Condemned(7, 70, 0, 15))
+    [report], executing = judge(view, "SIGTERM")
+    assert (report.key, report.state, executing) == (7, NUMBERS[REVOKED], [])
+    assert "terminated by SIGTERM" in str(decode_failure(report.payload)[0])
+    done = finish(line, 7, 70)
+    start(line, 8, 71)
+    assert judge(view, "SIGTERM") == ([done], [])
+    view.acquit()
+    assert judge(view, "SIGTERM") == ([done], [(8, 71)])
 
 
 def test_a_slot_that_was_killed_for_nobody_leaves_what_it_leaves(pair: Pair) -> None:
