@@ -49,7 +49,7 @@ _MAGIC, _PID, KEY, _TOKEN, _STARTED, FENCE, _HEAD, _TAIL, _FIRST, _NEXT, EXECUTE
     range(15)
 )
 # By the slot's node: when it looks at the deadline next, and whom it kills the process for. Then, by the slot: `slot.wear`, the
-# key of the last delivery that must not run again once it has begun, its places (0: one), the number of its pool's kind.
+# key of the last delivery that must not run again once it has begun, the places of its table (0: none), the number of its pool's kind.
 LOOK, _CONDEMNED_KEY, _CONDEMNED_TOKEN, _CONDEMNED_LIMIT, WEAR, ONCE, _PLACES, _POOL = range(15, 23)
 
 WORDS_BYTES: Final = 4096  # one page, so that the ring is aligned and there is room for more words
@@ -97,11 +97,11 @@ class Line:
         self.next = 0  # sequence number of the next report
 
     @classmethod
-    def create(cls, path: Path, pid: int, node: str = "", places: int = 1, pool: int = 0) -> Line:
+    def create(cls, path: Path, pid: int, node: str = "", places: int = 0, pool: int = 0) -> Line:
         """Make the file, lock it for the life of this process, and let it appear under its name.
 
         `node` is the name of the slot's node, `pool` the number of its pool's kind; whoever finds the line learns them
-        without asking.
+        without asking. `places` are those of its table; 0: it has none, and executes one delivery at a time.
 
         Raises:
             FileExistsError: another incarnation used the name; its reports must not be overwritten.
@@ -211,7 +211,7 @@ class LineView:
         self.running_keys = self._rows.running_keys
 
     def _find_rows(self) -> Rows:
-        if self.places > 1:
+        if self._words[_PLACES]:
             return Rows.of_table(memoryview(self._map)[_FILE_BYTES:].cast("Q"), self.places)
         key, token, started, deadline, *condemned = (
             self._words[at : at + 1]

@@ -71,9 +71,7 @@ class Execution(NamedTuple):
 
 
 def table_bytes(places: int) -> int:
-    """Return the size of the table in a line for so many places, whole pages; 0: one place needs none."""
-    if places <= 1:
-        return 0
+    """Return the size of the table in a line for so many places, whole pages."""
     return -(-places * ROW_WORDS * _WORD_BYTES // _PAGE_BYTES) * _PAGE_BYTES
 
 

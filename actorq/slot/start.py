@@ -78,7 +78,8 @@ def run_slot(options: SlotOptions, app: App | None) -> None:
         # What tasks send goes to the node that runs them, also where the application names another home.
         app.use_home(home)
     kind = KINDS[options.pool]
-    line = Line.create(home.lines / f"{options.name}.line", os.getpid(), options.node, options.places, kind.number)
+    places = options.places if kind.is_shared else 0
+    line = Line.create(home.lines / f"{options.name}.line", os.getpid(), options.node, places, kind.number)
     trace = _keep_fatal_traces(trace_path(line.path))
     codec = PLAIN_TASK_CODEC if app is None else TaskCodec.plan(app.conf)
     limits = KnownLimits(app.tasks if app is not None else {}, options.limits)

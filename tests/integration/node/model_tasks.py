@@ -12,14 +12,14 @@ from actorq import App, Secret, Task
 app = App("models")
 
 
-class Item(BaseModel):  # type: ignore[misc]
+class Item(BaseModel):
     """One line of an order."""
 
     name: str
     count: int = 1
 
 
-class Order(BaseModel):  # type: ignore[misc]
+class Order(BaseModel):
     """An order."""
 
     number: UUID

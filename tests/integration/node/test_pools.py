@@ -312,6 +312,15 @@ def test_a_solo_slot_that_dies_is_replaced_and_its_limits_are_kept(folder: Path,
         assert "limit_not_enforced" not in node.output
 
 
+@pytest.mark.parametrize("pool", ["thread:1", "async:1"])
+def test_a_pool_of_one_place_is_a_pool(start: Any, app: App, pool: str) -> None:
+    node = start(pool)
+    pid, _ = app.send_task("tasks.plain_nap", [0]).get(timeout=20)
+    assert node.slot_pids() == [pid]
+    results = [app.send_task("tasks.plain_nap", [0.01]) for _ in range(20)]
+    assert {result.get(timeout=20)[0] for result in results} == {pid}
+
+
 def test_a_solo_pool_of_several_is_refused(folder: Path, home: Path) -> None:
     done = actorq("node", "-A", "tasks", "--home", str(home), "-Psolo", "-c4", cwd=folder)
     assert done.returncode == 3
