@@ -27,16 +27,8 @@ def nap(seconds: float) -> int:
 
 
 @pytest.fixture
-def folder(tmp_path):
-    path = tmp_path / "code"
-    path.mkdir()
-    (path / "tasks.py").write_text(TASKS)
-    return path
-
-
-@pytest.fixture
-def home(tmp_path):
-    return tmp_path / "home"
+def source(request: pytest.FixtureRequest) -> str:
+    return str(getattr(request.module, "TASKS", TASKS))
 
 
 @pytest.fixture

@@ -60,17 +60,8 @@ def flaky(self) -> int:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A folder with `tasks.py`."""
-    path = tmp_path / "code"
-    path.mkdir()
-    (path / "tasks.py").write_text(TASKS)
-    return path
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    return tmp_path / "home"
+def source(request: pytest.FixtureRequest) -> str:
+    return str(getattr(request.module, "TASKS", TASKS))
 
 
 @pytest.fixture

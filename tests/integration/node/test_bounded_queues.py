@@ -8,17 +8,13 @@ import subprocess
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from actorq import App, QueueFull
 from actorq.testing.wait import wait_until
 from tests.nodes import ROOT, NodeProcess
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 QUEUES = {
     "mail": {"max": 10},
@@ -39,31 +35,7 @@ def echo(number):
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    path = tmp_path / "code"
-    path.mkdir()
-    (path / "tasks.py").write_text(TASKS)
-    return path
-
-
-@pytest.fixture
-def start(folder: Path, home: Path) -> Iterator[Callable[..., NodeProcess]]:
-    nodes: list[NodeProcess] = []
-
-    def begin(*options: str) -> NodeProcess:
-        nodes.append(NodeProcess("tasks", home, folder, 1, options).start().wait_ready())
-        return nodes[-1]
-
-    yield begin
-    for node in nodes:
-        node.kill()
-
-
-@pytest.fixture
-def app(home: Path) -> Iterator[App]:
-    with App("shop", home=home, config={"task_queues": QUEUES}) as made:
-        yield made
+CONFIG = {"task_queues": QUEUES}
 
 
 def send(app: App, queue: str, numbers, **options):

@@ -38,14 +38,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    path = tmp_path / "code"
-    path.mkdir()
-    (path / "tasks.py").write_text(TASKS)
-    return path
-
-
-@pytest.fixture
 def start(folder: Path, home: Path) -> Iterator[Callable[..., NodeProcess]]:
     nodes: list[NodeProcess] = []
 
@@ -56,12 +48,6 @@ def start(folder: Path, home: Path) -> Iterator[Callable[..., NodeProcess]]:
     yield begin
     for node in nodes:
         node.kill()
-
-
-@pytest.fixture
-def app(home: Path) -> Iterator[App]:
-    with App("shop", home=home) as made:
-        yield made
 
 
 def ran(folder: Path) -> list[tuple[int, str]]:

@@ -12,15 +12,12 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
-from actorq import App
 from actorq.errors import TimeLimitExceeded
 from actorq.messages.reasons import Crashed
 from actorq.testing.wait import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
+    from actorq import App
     from actorq.actors import ActorRef
     from actorq.node.node import Node
 
@@ -32,12 +29,6 @@ COMPONENTS = (
 )
 
 pytestmark = pytest.mark.timeout(1200 if LONG else 180)
-
-
-@pytest.fixture
-def app(home: Path) -> Iterator[App]:
-    with App("shop", home=home) as client:
-        yield client
 
 
 def crash(node: Node, name: str) -> None:

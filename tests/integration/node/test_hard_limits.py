@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actorq import App
 from actorq.errors import SoftTimeLimitExceeded, TimeLimitExceeded
 from actorq.testing.wait import wait_until
 from tests.nodes import NodeProcess, actorq, ask
@@ -16,6 +15,8 @@ from tests.nodes import NodeProcess, actorq, ask
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from actorq import App
 
 TASKS = """
 import asyncio, os, time
@@ -72,25 +73,11 @@ def soft_only():
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    path = tmp_path / "code"
-    path.mkdir()
-    (path / "tasks.py").write_text(TASKS)
-    return path
-
-
-@pytest.fixture
 def node(folder: Path, home: Path) -> Iterator[NodeProcess]:
     with NodeProcess("tasks", home, folder) as running:
         yield running
         assert running.stop() == 0
         assert not list(home.rglob("*.bell"))
-
-
-@pytest.fixture
-def app(home: Path) -> Iterator[App]:
-    with App("shop", home=home) as found:
-        yield found
 
 
 def slots_of(home: Path, folder: Path) -> list[dict[str, Any]]:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
-from actorq import App
 from actorq.errors import TimeLimitExceeded
 from actorq.testing.wait import wait_until
 from tests.nodes import NodeProcess, actorq, ask
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
+
+    from actorq import App
 
 TASKS = """
 import os, time
@@ -31,18 +31,7 @@ def nap(seconds):
 """
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    path = tmp_path / "code"
-    path.mkdir()
-    (path / "tasks.py").write_text(TASKS)
-    return path
-
-
-@pytest.fixture
-def app(home: Path) -> Iterator[App]:
-    with App("shop", home=home, config={"max_deliveries": 1}) as found:
-        yield found
+CONFIG = {"max_deliveries": 1}
 
 
 def send(app: App, seconds: float, **options: Any) -> Any:

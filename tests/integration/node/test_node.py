@@ -27,12 +27,6 @@ def node(folder: Path, home: Path) -> Iterator[NodeProcess]:
         yield running
 
 
-@pytest.fixture
-def app(home: Path) -> Iterator[App]:
-    with App("shop", home=home) as client:
-        yield client
-
-
 def test_a_task_runs_and_its_result_comes_back(node: NodeProcess, app: App) -> None:
     assert app.send_task("tasks.add", [2, 3]).get(timeout=10) == 5
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actorq import App
 from actorq.errors import SlotLost, SoftTimeLimitExceeded, TimeLimitExceeded
 from actorq.testing.wait import wait_until
 from tests.nodes import NodeProcess, actorq, ask
@@ -18,6 +17,7 @@ from tests.nodes import NodeProcess, actorq, ask
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from actorq import App
     from actorq.results import AsyncResult
 
 TASKS = """
@@ -89,20 +89,6 @@ async def leave():
     await asyncio.sleep(0.05)
     raise SystemExit(4)
 """
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    path = tmp_path / "code"
-    path.mkdir()
-    (path / "tasks.py").write_text(TASKS)
-    return path
-
-
-@pytest.fixture
-def app(home: Path) -> Iterator[App]:
-    with App("shop", home=home) as found:
-        yield found
 
 
 @pytest.fixture

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actorq import App
 from actorq.errors import SlotLost, TaskRevoked
 from actorq.testing.wait import wait_until
 from tests.nodes import NodeProcess, ask
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
+
+    from actorq import App
 
 TASKS = """
 import asyncio, os
@@ -38,20 +38,6 @@ async def once(seconds, note):
     await asyncio.sleep(seconds)
     return "x" * 1_000_000
 """
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    path = tmp_path / "code"
-    path.mkdir()
-    (path / "tasks.py").write_text(TASKS)
-    return path
-
-
-@pytest.fixture
-def app(home: Path) -> Iterator[App]:
-    with App("shop", home=home) as found:
-        yield found
 
 
 def start(folder: Path, home: Path, *options: str) -> NodeProcess:

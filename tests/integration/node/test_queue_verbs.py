@@ -12,10 +12,9 @@ import pytest
 from actorq import ActorqError, App, TaskRevoked
 from actorq.testing.wait import wait_until
 from tests.command_line import make_runner
-from tests.nodes import NodeProcess, hub_pid
+from tests.nodes import hub_pid
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 TASKS = """
@@ -35,33 +34,6 @@ def note(self, folder: str, number: int, nap_s: float = 0.0) -> int:
 """
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    path = tmp_path / "code"
-    path.mkdir()
-    (path / "tasks.py").write_text(TASKS)
-    return path
-
-
-@pytest.fixture
-def start(folder: Path, home: Path) -> Iterator[Callable[..., NodeProcess]]:
-    nodes: list[NodeProcess] = []
-
-    def begin(*options: str, slots: int = 1) -> NodeProcess:
-        nodes.append(NodeProcess("tasks", home, folder, slots, options).start().wait_ready())
-        return nodes[-1]
-
-    yield begin
-    for node in nodes:
-        node.kill()
-
-
-@pytest.fixture
-def app(home: Path) -> Iterator[App]:
-    with App("shop", home=home) as made:
-        yield made
 
 
 @pytest.fixture

@@ -29,18 +29,7 @@ def who(self, seconds: float = 0.0):
 """
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    path = tmp_path / "code"
-    path.mkdir()
-    (path / "tasks.py").write_text(TASKS)
-    return path
-
-
-@pytest.fixture
-def app(home: Path) -> Iterator[App]:
-    with App("shop", home=home, config={"task_routes": {"who.*": "a"}}) as made:
-        yield made
+CONFIG = {"task_routes": {"who.*": "a"}}
 
 
 @pytest.fixture

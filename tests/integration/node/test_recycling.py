@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
-from actorq import App
 from actorq.testing.wait import wait_until
 from tests.nodes import NodeProcess, actorq, ask
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from actorq import App
 
 TASKS = """
 import os, time
@@ -47,20 +48,6 @@ def grow(mebibytes, seconds=0.0):
 def crash():
     os.kill(os.getpid(), 9)
 """
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    path = tmp_path / "code"
-    path.mkdir()
-    (path / "tasks.py").write_text(TASKS)
-    return path
-
-
-@pytest.fixture
-def app(home: Path) -> Iterator[App]:
-    with App("shop", home=home) as found:
-        yield found
 
 
 def send(app: App, name: str, *args: Any) -> Any:

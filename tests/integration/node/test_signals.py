@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
-from actorq import App
 from actorq.testing.wait import wait_until
 from tests.nodes import ROOT, NodeProcess, ask
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from actorq import App
 
 TASKS = """
 import os, subprocess, sys, time
@@ -48,23 +49,12 @@ def daemon():
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    path = tmp_path / "code"
-    path.mkdir()
-    (path / "tasks.py").write_text(TASKS)
-    return path
-
-
-@pytest.fixture
 def node(folder: Path, home: Path) -> Iterator[NodeProcess]:
     with NodeProcess("tasks", home, folder) as running:
         yield running
 
 
-@pytest.fixture
-def app(home: Path) -> Iterator[App]:
-    with App("shop", home=home, config={"max_deliveries": 1}) as found:
-        yield found
+CONFIG = {"max_deliveries": 1}
 
 
 def send(app: App, name: str, *args: Any) -> Any:

@@ -53,11 +53,8 @@ def fails(count: int) -> None:
 
 
 @pytest.fixture
-def folder(tmp_path):
-    path = tmp_path / "code"
-    path.mkdir()
-    (path / "tasks.py").write_text(TASKS)
-    return path
+def source(request: pytest.FixtureRequest) -> str:
+    return str(getattr(request.module, "TASKS", TASKS))
 
 
 @pytest.fixture

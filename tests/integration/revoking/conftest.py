@@ -97,21 +97,13 @@ class Trail:
 
 
 @pytest.fixture
-def folder(tmp_path):
-    path = tmp_path / "code"
-    path.mkdir()
-    (path / "tasks.py").write_text(TASKS)
-    return path
+def source(request: pytest.FixtureRequest) -> str:
+    return str(getattr(request.module, "TASKS", TASKS))
 
 
 @pytest.fixture
 def trail(tmp_path):
     return Trail(tmp_path / "trail")
-
-
-@pytest.fixture
-def home(tmp_path):
-    return tmp_path / "home"
 
 
 @pytest.fixture
