@@ -6,12 +6,14 @@ import ast
 import asyncio
 import importlib
 import inspect
+import io
 import os
 import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -74,3 +76,13 @@ def test_the_readmes_actors_say_what_it_says_they_do():
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == re.findall(r"print\(.*\)  # (.*)", example)
+
+
+def test_the_readmes_task_does_what_it_says(monkeypatch):
+    (example,) = [text for text in blocks("README.md", "python") if "urllib" in text]
+    names: dict[str, Any] = {"__name__": "readme"}
+    exec(compile(example, "README.md", "exec"), names)
+    fetch = names["fetch"]
+    assert fetch.apply(("http://x",)).state == "REJECTED"
+    monkeypatch.setattr("urllib.request.urlopen", lambda _: io.BytesIO(b"page"))
+    assert fetch.apply(("https://x",)).get() == 4
