@@ -275,7 +275,8 @@ class Link:
         self._connection = connection.Connection(self._context, found.endpoint, self._wake_fd)
         # Who only asks doesn't need its outbox registered.
         self._hello_outbox = self.outbox.outbox_id if self.outbox.last else 0
-        hello = Hello(PROTOCOL, "client", os.getpid(), self._hello_outbox, carries=self.outbox.carries)
+        first = self.outbox.confirmed + 1
+        hello = Hello(PROTOCOL, "client", os.getpid(), self._hello_outbox, carries=self.outbox.carries, first=first)
         self._connection.send(HELLO + encode(hello))
         self._heard_at = now
         self.outbox.disarm()

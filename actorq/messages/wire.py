@@ -88,7 +88,8 @@ class Hello(msgspec.Struct, array_like=True):
     A client gives its `outbox_id` (0: it only asks); a slot its `name` (that of its line file), its node's `node` and
     which queues it `takes` (None: all); a node its name. A slot may be there to take the place of others (`after`): it gets
     nothing before they are through. It may say after how many tasks it ends (`max_tasks`; 0: never), and gets no more than those.
-    A client says which queue's tasks its outbox `carries`, where it is made for one that has a bound (empty: any).
+    A client says which queue's tasks its outbox `carries`, where it is made for one that has a bound (empty: any), and the
+    lowest number that it may still send (`first`; 0: it doesn't say): it has forgotten those below, which were confirmed.
     """
 
     protocol: int
@@ -101,6 +102,7 @@ class Hello(msgspec.Struct, array_like=True):
     after: tuple[str, ...] = ()
     max_tasks: int = 0
     carries: str = ""
+    first: int = 0
 
 
 class Welcome(msgspec.Struct, array_like=True):

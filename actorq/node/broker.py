@@ -262,6 +262,7 @@ class Broker(Actor):
     def _hello_client(self, routing_id: bytes, hello: wire.Hello, found: Registered) -> None:
         desk = self.ledger.open_outbox(found.outbox_id, found.no, found.taken)
         desk.carries = hello.carries
+        desk.pass_over(hello.first)
         earlier = self._clients.get(desk.no)
         if earlier is not None:
             self._forget(earlier)  # a connection that its owner has given up

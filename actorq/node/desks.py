@@ -31,6 +31,16 @@ class OutboxDesk:
     finished: int = 0
     carries: str = ""  # tasks of this queue only
 
+    def pass_over(self, first: int) -> None:
+        """Expect nothing below number `first`: its owner forgot those, because an earlier hub confirmed them.
+
+        A store that kept its word knows them. One in memory that ended, or one that was removed, doesn't, and would wait
+        for them for ever. Whoever asks for their results hears that no such tasks are known.
+        """
+        gone = first - 1
+        self.taken, self.committed = max(self.taken, gone), max(self.committed, gone)
+        self.finished = max(self.finished, gone)
+
 
 @dataclass(slots=True, eq=False)
 class SlotDesk:

@@ -74,9 +74,12 @@ class Ledger:
     # -- tasks come in ------------------------------------------------------------------------------------------------
 
     def open_outbox(self, outbox_id: int, no: int, taken: int) -> OutboxDesk:
-        """Return the desk of an outbox that the store has registered; the same one each time."""
+        """Return the desk of an outbox that the store has registered; the same one each time.
+
+        A new one where the store has dropped it since, as nothing of it was left, and has given it another number.
+        """
         desk = self.outboxes.get(outbox_id)
-        if desk is None:
+        if desk is None or desk.no != no:
             desk = self.outboxes[outbox_id] = self.by_no[no] = OutboxDesk(outbox_id, no, taken, committed=taken)
             desk.finished = taken  # what ended before this epoch must be looked up in the store
         return desk

@@ -142,7 +142,7 @@ class FakeBroker:
                 self.deaf -= 1
                 return
             self._peers[peer] = hello.outbox_id
-            taken = self.store.taken.get(hello.outbox_id, 0)
+            taken = self.store.taken[hello.outbox_id] = max(self.store.taken.get(hello.outbox_id, 0), hello.first - 1)
             self._send(peer, wire.WELCOME, wire.Welcome(wire.PROTOCOL, self.epoch, taken, 1))
         elif kind == wire.PUT:
             put = decode(body, type=wire.Put)

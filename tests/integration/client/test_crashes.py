@@ -268,9 +268,7 @@ def test_a_killed_hub_is_replaced_without_anybody_hanging(app):
     hub.stdout.close()
     results = [add.delay(n) for n in range(100)]
     # A store of its own, that knows nothing: what was confirmed to the dead one stays forgotten.
-    store = FakeStore()
-    store.taken[app._session.outbox_id] = app._session.outbox.confirmed
-    with FakeBroker(app.home, store):
+    with FakeBroker(app.home, FakeStore()):
         assert [result.get(timeout=10) for result in results] == [n + 1 for n in range(100)]
 
 
