@@ -10,16 +10,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from actorq.engine.protocol import Change, DeadLetter, NewTask, Settlement, Transaction
+from actorq.messages.task import ResultRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from actorq.engine.protocol import Receipt
-    from actorq.messages.task import Delivery, ResultRecord
+    from actorq.messages.task import Delivery, Report
     from actorq.node.desks import SlotDesk
     from actorq.node.lanes import Lane
 
-__all__ = ["Batch", "Sealed", "without_new_tasks"]
+__all__ = ["Batch", "Sealed", "make_record", "without_new_tasks"]
 
 
 @dataclass(slots=True)
@@ -190,3 +191,9 @@ def without_new_tasks(transaction: Transaction) -> Transaction:
         forgotten=transaction.forgotten,
         revoked=transaction.revoked,
     )
+
+
+def make_record(report: Report, now: float, parent: str = "") -> ResultRecord:
+    """Return what is to be kept of a task that ended."""
+    payload, codec_id = report.payload, report.codec_id
+    return ResultRecord(report.key, report.state, payload, codec_id, now, report.runtime_s, parent, report.children)

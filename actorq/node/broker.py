@@ -392,7 +392,7 @@ class Broker(Actor):
         stale = self.ledger.settle(peer.desk, done.first, done.reports, self.clock.now())
         if stale:
             self._stale_reports += stale
-            self.ledger.keep_adopted(peer.desk, done.reports)
+            self.ledger.legacy.keep(peer.desk, done.reports)
         if peer.desk.updates:
             drop_ended(peer.desk)
 

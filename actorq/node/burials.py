@@ -49,14 +49,14 @@ class Burials:
         self._switchboard.drop(peer)
         desk, now, ledger = peer.desk, self._clock.now(), self._ledger
         reports, running = judge(peer.line, cause, traceback, desk.held)
-        ledger.keep_adopted(desk, reports)
+        ledger.legacy.keep(desk, reports)
         ledger.settle_early(desk, reports, now)
         for key, _ in running if not desk.retiring else ():
             if key in desk.held:
                 task = desk.held[key].message.task
                 dead = ledger.fail_delivery(desk, key, cause, traceback, now)
                 log.warning("slot_died", slot=name, node=desk.node, cause=cause, task=task, dead_letter=dead)
-        ledger.lose_adopted(desk)
+        ledger.legacy.lose(desk)
         back = ledger.hand_back(desk)
         del ledger.slots[name]
         self.add(peer.line)
@@ -91,7 +91,7 @@ class Burials:
 
     def _clear(self) -> None:
         """Remove lines; not while reports in them wait for their tasks to be sent again."""
-        if self._ledger.has_early:
+        if self._ledger.legacy.has_reports:
             return
         for view in self._kept:
             view.remove()

@@ -6,28 +6,28 @@ deliveries a slot may have, and one `Sealed` transaction for everything since th
 Invariant: an unfinished task that the hub has accepted is in exactly one of these places: a lane's window (`lanes`), a
 slot's hands (`held`), the store alone (the lanes count them), or a sealed transaction on its way there. The `batch` says
 which of the first two the store hasn't heard of yet: such a task, if it ends before the next seal, is written once, as a
-result. What an earlier hub gave out, and whose task hasn't been sent again yet, is the `legacy`.
+result. What an earlier hub gave out, and whose task hasn't been sent again yet, is the `legacy`. Runs that come after one that
+didn't end its task are for `reruns`, tasks that must not start for `revoking`.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
 from actorq.codec import encode_failure
 from actorq.engine.protocol import Change, NewTask
 from actorq.errors import SlotLost
 from actorq.messages.ids import NUMBER_BITS, NUMBER_MASK, make_key, parse_task_id
 from actorq.messages.states import FAILURE, NUMBERS, RETRY
-from actorq.messages.task import TO_THE_BACK, Delivery, Report, ResultRecord, TaskMessage
+from actorq.messages.task import Delivery, Report, ResultRecord, TaskMessage
 from actorq.node import lanes
-from actorq.node.batch import Batch, Sealed
+from actorq.node.batch import Batch, Sealed, make_record
 from actorq.node.credit import next_mean_s, plan_credit
 from actorq.node.desks import OutboxDesk, SlotDesk
 from actorq.node.lanes import Lanes
 from actorq.node.legacy import Legacy
 from actorq.node.requeues import Requeues
+from actorq.node.reruns import Reruns
 from actorq.node.revoking import EXPIRED, Revoking, revoked_report
 
 if TYPE_CHECKING:
@@ -57,7 +57,6 @@ class Ledger:
         self.unfinished = sum(opened.ready.values())
         self.lanes = Lanes(opened.ready)
         self._batch = Batch()
-        self._legacy = Legacy()
         self._requeues = Requeues()
         self.revoking = Revoking(
             self.lanes,
@@ -68,6 +67,15 @@ class Ledger:
             found=opened.revoked,
         )
         self._revoked = self.revoking.revoked.names  # looked at for every task
+        self._reruns = Reruns(self.lanes, self._batch, self._requeues, self.revoking)
+        self.legacy = Legacy(
+            self.lanes,
+            self._batch,
+            self.by_no,
+            self.revoking,
+            end=self._end,
+            fail_delivery=self.fail_delivery,
+        )
         for outbox_id, (no, taken) in opened.outboxes.items():
             self.open_outbox(outbox_id, no, taken)
 
@@ -96,7 +104,7 @@ class Ledger:
         taken, base, outbox_id = outbox.taken, outbox.no << NUMBER_BITS, outbox.outbox_id
         known, batch = self.lanes, self._batch
         get_lane, fresh, window_tasks = known.get_lane, batch.fresh, lanes.WINDOW_TASKS
-        is_special = bool(self._legacy) or bool(self.revoking)
+        is_special = bool(self.legacy) or bool(self.revoking)
         before, appended = taken, 0
         for message in messages:
             number = message.number
@@ -104,7 +112,7 @@ class Ledger:
                 continue
             taken = number
             delivery = Delivery(base | number, 0, 0, outbox_id, message)
-            if is_special and (self._take_legacy(delivery, now) or self._take_revoked(delivery, now)):
+            if is_special and (self.legacy.marry(delivery, now) or self._take_revoked(delivery, now)):
                 continue
             if message.eta is not None and message.eta > now:
                 batch.puts.append(NewTask(delivery.key, message))
@@ -143,22 +151,6 @@ class Ledger:
             count = sum(queues.values())
             self.accepted += count
             self.unfinished += count
-
-    def _take_legacy(self, delivery: Delivery, now: float) -> bool:
-        """Marry a task that was sent again to what an earlier hub's slot has done with it; False: nothing."""
-        key = delivery.key
-        early = self._legacy.take_report(key)
-        if early is not None:
-            self._batch.fresh[key] = delivery
-            delivery.token = early.token
-            self._end(delivery, early, now)
-            return True
-        running = self._legacy.take_running(key)
-        if running is None:
-            return False
-        slot, delivery.token = running
-        slot.held[key] = self._batch.fresh[key] = delivery
-        return True
 
     # -- queues are held, purged, moved --------------------------------------------------------------------------------
 
@@ -246,10 +238,10 @@ class Ledger:
 
     def _end(self, delivery: Delivery, report: Report, now: float) -> None:
         if report.state == _RETRY:
-            self._again(delivery, report, now)
+            self._reruns.run_again(delivery, report, now)
             return
         key, batch = delivery.key, self._batch
-        record = _make_record(report, now, delivery.message.parent)
+        record = make_record(report, now, delivery.message.parent)
         batch.results.append(record)
         if batch.changed:
             batch.changed.pop(key, None)  # a transaction says one thing about a task: its end
@@ -273,47 +265,6 @@ class Ledger:
             outbox.finished = key & NUMBER_MASK
         if self._revoked and outbox is not None:
             self.revoking.ended(outbox.outbox_id, key & NUMBER_MASK)
-
-    def _again(self, delivery: Delivery, report: Report, now: float) -> None:
-        """Run a task once more: it is handed back (no `due_at`), or it asked for a retry."""
-        if self.revoking and self.revoking.stop(delivery, now):
-            return
-        if report.due_at is None:
-            self._give_back(delivery, report, now)
-            return
-        batch, before = self._batch, delivery.message
-        message = msgspec.structs.replace(before, retries=before.retries + 1)
-        if report.payload:
-            message.body, message.codec_id = report.payload, report.codec_id
-        if report.expires is not None:
-            message.expires = report.expires
-        delivery.message = message
-        if self._requeues:
-            self._requeues.note_end(delivery)
-        if report.due_at > now:
-            self._put_off(delivery, report.due_at)
-            return
-        if delivery.key not in batch.fresh:
-            batch.change(Change(delivery.key, delivery.token, delivery.deliveries, message, keep_lease=True))
-        self.lanes.append(self.lanes.get_lane(message.queue, message.priority), delivery)
-
-    def _give_back(self, delivery: Delivery, report: Report, now: float) -> None:
-        """Take a delivery back, uncounted: to the front, or where the task wants that itself behind the others."""
-        if report.codec_id != TO_THE_BACK:
-            self.lanes.put_back([delivery])
-        elif pause_s := self._requeues.plan_pause(delivery):
-            self._put_off(delivery, now + pause_s)
-        else:
-            self.lanes.append(self.lanes.get_lane(delivery.message.queue, delivery.message.priority), delivery)
-
-    def _put_off(self, delivery: Delivery, due_at: float) -> None:
-        """Let a task wait in the store until then."""
-        batch, message = self._batch, delivery.message
-        if batch.fresh.pop(delivery.key, None) is None:
-            batch.change(Change(delivery.key, delivery.token, delivery.deliveries, message, due_at))
-        else:
-            message = msgspec.structs.replace(message, eta=due_at)
-            batch.puts.append(NewTask(delivery.key, message, deliveries=delivery.deliveries))
 
     def fail_delivery(self, slot: SlotDesk, key: int, cause: str, traceback: str, now: float) -> bool:
         """Count a delivery whose slot died while it ran. Return whether the task is a dead letter now."""
@@ -353,51 +304,6 @@ class Ledger:
         if self.revoking:
             self.revoking.came_back(deliveries)
 
-    # -- after a hub, or only its broker, has died ---------------------------------------------------------------------
-
-    def recover_report(self, report: Report, now: float) -> None:
-        """Take a report that a line file kept. The store refuses it where the task has ended already."""
-        outbox = self.by_no.get(report.key >> NUMBER_BITS)
-        if outbox is None:
-            return
-        if report.key & NUMBER_MASK > outbox.taken:
-            self._legacy.add_report(report)  # its put was never committed: the outbox will send it again
-            return
-        if report.state == _RETRY:
-            return  # rare, and nothing ended: it simply runs again
-        record = _make_record(report, now)
-        self._batch.results.append(record)
-        self._batch.settle(report.key, report.token, record)
-
-    def recover_death(self, task: StoredTask, token: int, cause: str, now: float) -> None:
-        """Count the delivery that a dead slot left running; the task is in the store and leased to nobody."""
-        delivery = Delivery(task.key, token, task.deliveries, task.outbox_id, task.message)
-        if self.revoking and self.revoking.stop(delivery, now):
-            return
-        if delivery.deliveries + 1 < task.message.max_deliveries:
-            self._batch.change(Change(task.key, token, delivery.deliveries + 1))
-            return
-        grave = SlotDesk("", held={task.key: delivery})
-        self.fail_delivery(grave, task.key, cause, "", now)
-
-    def adopt(self, slot: SlotDesk, key: int, token: int, task: StoredTask | None) -> None:
-        """Leave a task with the living slot that still runs it; `task` is None where the store doesn't know it."""
-        if task is not None:
-            slot.held[key] = Delivery(key, token, task.deliveries, task.outbox_id, task.message)
-            self.lanes.left_store(task.message.queue)
-            return
-        outbox = self.by_no.get(key >> NUMBER_BITS)
-        if outbox is not None and key & NUMBER_MASK > outbox.taken:
-            self._legacy.add_running(key, slot, token)
-
-    def keep_adopted(self, slot: SlotDesk, reports: Iterable[Report]) -> None:
-        """Keep reports of tasks that this slot ran for an earlier hub and whose put hasn't come again yet."""
-        self._legacy.settle(slot, reports)
-
-    def lose_adopted(self, slot: SlotDesk) -> None:
-        """Forget what a dead slot was running for an earlier hub: its put will be a new delivery."""
-        self._legacy.lose(slot)
-
     # -- what must be written -----------------------------------------------------------------------------------------
 
     def forget(self, keys: Sequence[int]) -> None:
@@ -414,11 +320,6 @@ class Ledger:
         return self._batch.operations
 
     @property
-    def has_early(self) -> bool:
-        """Whether reports are known whose tasks are yet to be sent again: nothing else remembers them durably."""
-        return self._legacy.has_reports
-
-    @property
     def is_all_out(self) -> bool:
         """Whether all that waits to be committed are new tasks in slots' hands: they may be about to end."""
         fresh = len(self._batch.fresh)
@@ -427,7 +328,7 @@ class Ledger:
     def seal(self) -> Sealed | None:
         """Return everything since the last seal as one transaction, or None where there is nothing."""
         # While reports wait here for their tasks to be sent again, their slots and lines must go on keeping them.
-        return self._batch.seal(self.tokens, keep_reports=self._legacy.has_reports)
+        return self._batch.seal(self.tokens, keep_reports=self.legacy.has_reports)
 
     def unseal_puts(self, sealed: Sealed) -> None:
         """Take back a transaction's new tasks, which had no room, and what has happened to them meanwhile."""
@@ -463,9 +364,3 @@ class Ledger:
         found: list[Delivery | NewTask] = [*self._batch.puts, *self.lanes.iterate()]
         found += [delivery for slot in self.slots.values() for delivery in slot.held.values()]
         return {alias: each.key for each in found if (alias := each.message.alias) is not None and alias in aliases}
-
-
-def _make_record(report: Report, now: float, parent: str = "") -> ResultRecord:
-    """Return what is to be kept of a task that ended."""
-    payload, codec_id = report.payload, report.codec_id
-    return ResultRecord(report.key, report.state, payload, codec_id, now, report.runtime_s, parent, report.children)

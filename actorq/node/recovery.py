@@ -73,15 +73,15 @@ def recover(ledger: Ledger, found: Iterable[FoundLine], now: float) -> StoreStep
     """Have the ledger and the store take over what the lines say; living slots have their desks already."""
     for each in found:
         for report in each.remains.reports:
-            ledger.recover_report(report, now)
+            ledger.legacy.recover_report(report, now)
     yield from write_down(ledger)  # first what ended: whatever is in the store after that hasn't
     for each in found:
         for running in each.remains.executing:
             task = yield EngineCall("adopt", running)
             if each.alive:
-                ledger.adopt(ledger.slots[each.view.name], *running, task)
+                ledger.legacy.adopt(ledger.slots[each.view.name], *running, task)
             elif task is not None:
-                ledger.recover_death(task, running[1], NODE_ENDED, now)
+                ledger.legacy.recover_death(task, running[1], NODE_ENDED, now)
     yield from write_down(ledger)
 
 

@@ -286,7 +286,7 @@ def test_a_report_kept_in_a_line_ends_a_task_whose_put_comes_only_later() -> Non
     hub = Hub(random.Random(1))
     no, taken = hub.engine.register_outbox(1)
     desk = hub.ledger.open_outbox(1, no, taken)
-    hub.ledger.recover_report(Report(make_key(no, 1), 77, _SUCCESS, b"early"), NOW)
+    hub.ledger.legacy.recover_report(Report(make_key(no, 1), 77, _SUCCESS, b"early"), NOW)
     hub.ledger.take(desk, [TaskMessage(1, "t", b""), TaskMessage(2, "t", b"")], NOW)
     assert [each.message.number for each in hub.ledger.draw(SlotDesk("s"), 5, NOW)] == [2]
     hub.commit()
@@ -298,7 +298,7 @@ def test_a_task_that_still_runs_in_a_surviving_slot_is_not_dealt_again() -> None
     no, taken = hub.engine.register_outbox(1)
     desk = hub.ledger.open_outbox(1, no, taken)
     slot = hub.ledger.slots["s"] = SlotDesk("s")
-    hub.ledger.adopt(slot, make_key(no, 1), 5, None)
+    hub.ledger.legacy.adopt(slot, make_key(no, 1), 5, None)
     hub.ledger.take(desk, [TaskMessage(1, "t", b"")], NOW)
     assert hub.ledger.draw(SlotDesk("other"), 5, NOW) == []
     hub.ledger.settle(slot, 0, [Report(make_key(no, 1), 5, _SUCCESS)], NOW)
@@ -312,9 +312,9 @@ def test_a_slot_keeps_its_reports_while_they_are_known_in_memory_only() -> None:
     desk = hub.ledger.open_outbox(1, no, taken)
     slot = hub.ledger.slots["s"] = SlotDesk("s")
     report = Report(make_key(no, 1), 5, _SUCCESS)
-    hub.ledger.adopt(slot, report.key, report.token, None)
+    hub.ledger.legacy.adopt(slot, report.key, report.token, None)
     hub.ledger.settle(slot, 0, [report], NOW)
-    hub.ledger.keep_adopted(slot, [report])
+    hub.ledger.legacy.keep(slot, [report])
     hub.commit()
     assert slot.settled == 0, "its task isn't in the store: if this hub dies now, only the slot knows that it ended"
     hub.ledger.take(desk, [TaskMessage(1, "t", b"")], NOW)
