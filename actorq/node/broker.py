@@ -16,18 +16,16 @@ import functools
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from actorq.actors import DEFER, IGNORE, Actor, Refusal
-from actorq.actors.signals import Invoke
-from actorq.errors import ActorqError
 from actorq.log import get_logger
 from actorq.messages import wire
 from actorq.messages.reasons import is_clean
 from actorq.node.admission import Admission
+from actorq.node.arrivals import Arrivals
 from actorq.node.balancer import Balancer
 from actorq.node.broadcasts import OUTBOX_ID as BROADCAST_OUTBOX
 from actorq.node.broadcasts import Broadcasts
 from actorq.node.burials import Burials
 from actorq.node.committer import FULL_RETRY_S, Committer
-from actorq.node.desks import SlotDesk
 from actorq.node.groups import Groups
 from actorq.node.handout import hand_out
 from actorq.node.helm import Helm
@@ -46,7 +44,6 @@ from actorq.node.messages import (
     LookedUp,
     OrphanSafe,
     OrphanTasks,
-    OutboxLeft,
     Registered,
     RegisterRefused,
     Reply,
@@ -55,14 +52,13 @@ from actorq.node.messages import (
     TasksExpired,
     Woken,
 )
-from actorq.node.peers import ClientPeer, NodePeer, Peer, SlotPeer
+from actorq.node.peers import ClientPeer, NodePeer, SlotPeer
 from actorq.node.queues import Queues
-from actorq.node.recovery import NODE_ENDED, read_lines, recover, wait_through, write_down
+from actorq.node.recovery import read_lines, recover
 from actorq.node.registrations import Registrations
 from actorq.node.revocations import Revocations
 from actorq.node.switchboard import Route, Switchboard
 from actorq.node.updates import drop_ended
-from actorq.slot.line import LineView
 
 if TYPE_CHECKING:
     from actorq.actors import ActorRef, Deferred, Ignored, NameRef, Outcome
@@ -71,16 +67,14 @@ if TYPE_CHECKING:
     from actorq.messages.reasons import ExitReason
     from actorq.node.batch import Sealed
     from actorq.node.hub_lock import HubLock
-    from actorq.node.recovery import FoundLine, StoreSteps
+    from actorq.node.recovery import StoreSteps
     from actorq.transport.paths import Home
 
 __all__ = ["Broker"]
 
 log = get_logger(__name__)
 
-DEATH_NOTE_S: Final = 0.25  # how long a slot's node may take to say what killed it
 OPEN_DEADLINE_S: Final = 60.0  # for each answer of a store that is busy recovering; nobody blocks meanwhile
-ESTATES_DEADLINE_S: Final = 3.0  # at the end; what isn't written then is recovered by the next hub
 
 
 class Broker(Actor):
@@ -99,17 +93,13 @@ class Broker(Actor):
         if not lock.held:
             return IGNORE
         self.home, self.settings, self.node, self.store = home, settings, node, store
-        self._clients: dict[int, ClientPeer] = {}  # by outbox number
         self._slots: dict[str, SlotPeer] = {}
         self._orphans: dict[int, ActorRef[Any]] = {}  # by outbox number: who empties it
         self._stale_reports = 0
-        self.switchboard = Switchboard(
-            self.sockets, on_hello=self._hello, on_ended=self._process_ended, on_left=self._forget
-        )
+        self.switchboard = Switchboard(self.sockets)
         self._send = self.switchboard.send
         self.helm = Helm(self._slots, self.switchboard)
         self._registrations = Registrations(store, self.self_ref)
-        self._outboxes = self.system.ref("outboxes")
         self._advance(self._open())
         return DEFER
 
@@ -140,6 +130,18 @@ class Broker(Actor):
             balancer=self.balancer,
             committer=self.committer,
             push=self.inquiries.push,
+        )
+        self.arrivals = Arrivals(
+            self,
+            ledger,
+            slots,
+            registrations=self._registrations,
+            switchboard=self.switchboard,
+            helm=self.helm,
+            burials=self.burials,
+            inquiries=self.inquiries,
+            lines=self.home.lines,
+            broadcasts=settings.broadcasts,
         )
         for queue in (yield EngineCall("paused")):
             ledger.lanes.pause(queue)
@@ -173,7 +175,7 @@ class Broker(Actor):
         self.inquiries.add("group", Groups(self, self.store, self.inquiries.reply, settings.result_expires_s).ask)
         found = read_lines(self.home.lines, next(ledger.tokens))
         for each in found:
-            self._claim(each)
+            self.arrivals.claim(each)
         yield from recover(ledger, found, self.clock.now())
         self.burials.seal()
         self.burials.committed()
@@ -199,115 +201,17 @@ class Broker(Actor):
             wire.STEER: Route(wire.Steer, NodePeer, self.helm.steer),
         }
 
-    def _claim(self, found: FoundLine) -> None:
-        view = found.view
-        if not found.alive:
-            self.burials.add(view)
-            return
-        desk = self.ledger.slots[view.name] = SlotDesk(view.name, view.node, view.pid, places=view.places)
-        self._slots[desk.name] = SlotPeer(routing_id=b"", pid=view.pid, desk=desk, line=view)
-
     def terminate(self, reason: ExitReason) -> None:
         """Write what can be written, and leave nothing behind."""
         if not hasattr(self, "switchboard"):
             return
         if is_clean(reason) and self.is_open:
-            self._settle_estates()
+            self.burials.settle_estates(self.store)
         self.switchboard.close()
         for slot in self._slots.values():
             slot.line.close()
         if self.epoch:
             self.burials.close()
-
-    def _settle_estates(self) -> None:
-        """At an end in good order the slots have gone first: write what they left, so that nobody has to recover it."""
-        for name, peer in list(self._slots.items()):
-            if not peer.line.is_alive():
-                self.burials.bury(name, NODE_ENDED)
-        self.burials.seal()  # what was sealed before is ahead of this in the store's mailbox
-        try:
-            wait_through(write_down(self.ledger), lambda step: self.store.ask(step, timeout=ESTATES_DEADLINE_S))
-        except ActorqError as error:
-            log.warning("estates_not_settled", why=str(error))
-        else:
-            self.burials.committed()
-
-    # -- who is there --------------------------------------------------------------------------------------------------
-
-    def _hello(self, routing_id: bytes, hello: wire.Hello) -> None:
-        if hello.protocol != wire.PROTOCOL:
-            error = f"expected protocol {wire.PROTOCOL}, got {hello.protocol}: run one version of actorq on a home"
-            self._welcome(routing_id, error=error)
-        elif hello.role == "slot":
-            self._hello_slot(routing_id, hello)
-        elif hello.role == "node":
-            for other in self.switchboard:
-                if isinstance(other, NodePeer) and (other.name, other.pid) == (hello.name, hello.pid):
-                    self.switchboard.drop(other)  # an earlier link of the same process
-            self.switchboard.connect(NodePeer(pid=hello.pid, name=hello.name), routing_id)
-            self._welcome(routing_id)
-        elif hello.outbox_id == 0:
-            self.switchboard.connect(ClientPeer(pid=hello.pid), routing_id)
-            self._welcome(routing_id)
-        else:
-            self._registrations.look_up(
-                hello.outbox_id,
-                lambda found: self._hello_client(routing_id, hello, found),
-                lambda detail: self._welcome(routing_id, error=detail),
-            )
-
-    def _welcome(self, routing_id: bytes, taken: int = 0, outbox_no: int = 0, error: str = "") -> None:
-        self._send(routing_id, wire.WELCOME, wire.Welcome(wire.PROTOCOL, self.epoch, taken, outbox_no, error))
-
-    def _hello_client(self, routing_id: bytes, hello: wire.Hello, found: Registered) -> None:
-        desk = self.ledger.open_outbox(found.outbox_id, found.no, found.taken)
-        desk.carries = hello.carries
-        desk.pass_over(hello.first)
-        earlier = self._clients.get(desk.no)
-        if earlier is not None:
-            self._forget(earlier)  # a connection that its owner has given up
-        peer = self._clients[desk.no] = ClientPeer(pid=hello.pid, desk=desk)
-        self.switchboard.connect(peer, routing_id)
-        # What is taken but not committed comes again and is passed over; its sender must keep it until then.
-        self._welcome(routing_id, desk.committed, desk.no)
-
-    def _hello_slot(self, routing_id: bytes, hello: wire.Hello) -> None:
-        peer = self._slots.get(hello.name)
-        if peer is None:
-            is_plain = hello.name.isprintable() and "/" not in hello.name
-            line = LineView.attach(self.home.lines / f"{hello.name}.line") if is_plain else None
-            if line is None:
-                log.warning("slot_refused", slot=hello.name)
-                self._welcome(routing_id, error=f"expected a line file for slot {hello.name!r}, got none")
-                return
-            desk = self.ledger.slots[hello.name] = SlotDesk(hello.name, places=line.places)
-            peer = self._slots[hello.name] = SlotPeer(pid=hello.pid, desk=desk, line=line)
-        peer.pid, peer.desk.node, peer.desk.pid = hello.pid, hello.node, hello.pid
-        peer.desk.broadcasts = self.settings.broadcasts
-        peer.desk.choose(hello.takes)
-        peer.desk.after, peer.desk.max_tasks = hello.after, hello.max_tasks
-        peer.desk.closed = peer.desk.closed or bool(hello.after)
-        self.switchboard.connect(peer, routing_id)
-        self._welcome(routing_id)
-        self.helm.greet(peer)
-
-    def _process_ended(self, peer: Peer) -> None:
-        if isinstance(peer, SlotPeer):
-            peer.desk.closed, peer.desk.after = True, ()
-            self.timers.after(DEATH_NOTE_S, Invoke(self.burials.bury, peer.desk.name, NODE_ENDED))
-        else:
-            self._forget(peer)
-
-    def _forget(self, peer: Peer) -> None:
-        """Give a peer up. Not a slot, whose process may be running something: it is given up when that has ended."""
-        if isinstance(peer, SlotPeer) or not self.switchboard.drop(peer):
-            return
-        if isinstance(peer, ClientPeer):
-            self.inquiries.drop(peer)
-            if peer.desk is not None:
-                if self._clients.get(peer.desk.no) is peer:
-                    del self._clients[peer.desk.no]
-                self._outboxes.tell(OutboxLeft(peer.desk.outbox_id))
 
     # -- tasks come in -------------------------------------------------------------------------------------------------
 
@@ -418,7 +322,7 @@ class Broker(Actor):
 
     def _told_safe(self, sealed: Sealed, receipt: Receipt) -> None:
         for no, number in sealed.confirms.items():
-            client = self._clients.get(no)
+            client = self.arrivals.clients.get(no)
             if client is not None:
                 self._send(client.routing_id, wire.CONFIRM, wire.Confirm(number))
             orphan = self._orphans.get(no)

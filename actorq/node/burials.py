@@ -6,9 +6,11 @@ that dies in between leaves it to its successor.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from actorq.errors import ActorqError
 from actorq.log import get_logger
+from actorq.node.recovery import NODE_ENDED, wait_through, write_down
 from actorq.node.verdicts import judge
 from actorq.slot.line import LineView
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import MutableMapping
     from pathlib import Path
 
+    from actorq.actors import NameRef
     from actorq.clock import Clock
     from actorq.node.ledger import Ledger
     from actorq.node.peers import SlotPeer
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["Burials"]
 
 log = get_logger(__name__)
+
+ESTATES_DEADLINE_S: Final = 3.0  # at the end; what isn't written then is recovered by the next hub
 
 
 class Burials:
@@ -73,6 +78,19 @@ class Burials:
         else:
             self._kept.append(view)
             self._clear()
+
+    def settle_estates(self, store: NameRef) -> None:
+        """At an end in good order the slots have gone first: write what they left, so that nobody has to recover it."""
+        for name, peer in list(self._slots.items()):
+            if not peer.line.is_alive():
+                self.bury(name, NODE_ENDED)
+        self.seal()  # what was sealed before is ahead of this in the store's mailbox
+        try:
+            wait_through(write_down(self._ledger), lambda step: store.ask(step, timeout=ESTATES_DEADLINE_S))
+        except ActorqError as error:
+            log.warning("estates_not_settled", why=str(error))
+        else:
+            self.committed()
 
     def add(self, line: LineView) -> None:
         """Remove this line once what was read from it is safe."""

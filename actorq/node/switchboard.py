@@ -48,27 +48,33 @@ class Route:
 
 
 class Switchboard:
-    """Sends, receives, and knows who is there. `on_ended` is told of a peer whose process has ended, `on_refused` of
-    one that sent what can't be read or said goodbye; both decide what becomes of it.
-    """
+    """Sends, receives, and knows who is there. What becomes of peers is decided by whom it reports to."""
 
-    def __init__(
-        self,
-        sockets: Sockets,
-        *,
-        on_hello: Callable[[bytes, wire.Hello], None],
-        on_ended: Callable[[Peer], None],
-        on_left: Callable[[Peer], None],
-    ) -> None:
+    _on_hello: Callable[[bytes, wire.Hello], None]
+    _on_ended: Callable[[Peer], None]
+    _on_left: Callable[[Peer], None]
+
+    def __init__(self, sockets: Sockets) -> None:
         self.refused_frames = self.unreachable = 0
         self._sockets = sockets
         self._routes: dict[bytes, tuple[msgspec.msgpack.Decoder[Any], Route]] = {}
         self._hello_decoder = msgspec.msgpack.Decoder(wire.Hello)
         self._encoder = msgspec.msgpack.Encoder()
-        self._on_hello, self._on_ended, self._on_left = on_hello, on_ended, on_left
         self._peers: dict[bytes, Peer] = {}
         self._watched: set[Peer] = set()
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
+
+    def report_to(
+        self,
+        *,
+        on_hello: Callable[[bytes, wire.Hello], None],
+        on_ended: Callable[[Peer], None],
+        on_left: Callable[[Peer], None],
+    ) -> None:
+        """Say who is told of whoever connects, of a peer whose process has ended, and of one that can't be reached, sent what
+        can't be read, or said goodbye. Once, before anybody is watched.
+        """
+        self._on_hello, self._on_ended, self._on_left = on_hello, on_ended, on_left
 
     def open(self, home: Home, epoch: int, node: str, routes: Mapping[bytes, Route]) -> None:
         """Bind a fresh path and tell the world."""
