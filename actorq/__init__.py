@@ -1,7 +1,7 @@
 """actorq: a task queue for Python that is an actor runtime inside.
 
-Who only sends tasks never needs a node of its own, nor the rooms of actors and supervisors, which take half as long to load as all the rest. Their
-names are looked up there when somebody asks for one; what comes is the thing itself, and is kept.
+Who only sends tasks never needs a node of its own, nor the rooms of actors and supervisors, which take half as long to load as all the rest; nor
+workflows. Their names are looked up there when somebody asks for one; what comes is the thing itself, and is kept.
 """
 
 from typing import TYPE_CHECKING, Any, Final
@@ -15,6 +15,7 @@ from actorq.errors import (
     AlreadyStarted,
     AskTimeout,
     BrokerUnavailable,
+    ChordError,
     ConfigError,
     ContentDisallowed,
     DecodeError,
@@ -53,6 +54,7 @@ from actorq.version import __version__
 
 if TYPE_CHECKING:
     from actorq.actors import Actor, ActorRef, NameRef, Outcome, Refusal, Reply, System
+    from actorq.canvas import Signature, chain, chord, chunks, group, signature
     from actorq.embedded import Node
     from actorq.group_result import GroupResult, result_from_tuple
     from actorq.result_set import ResultSet
@@ -71,6 +73,7 @@ __all__ = [
     "Backoff",
     "BrokerUnavailable",
     "ChildSpec",
+    "ChordError",
     "Component",
     "ConfigError",
     "ContentDisallowed",
@@ -101,6 +104,7 @@ __all__ = [
     "Retry",
     "Secret",
     "SettingError",
+    "Signature",
     "SlotLost",
     "SoftTimeLimitExceeded",
     "SpecError",
@@ -117,15 +121,21 @@ __all__ = [
     "TimeLimitExceeded",
     "WouldBlock",
     "__version__",
+    "chain",
+    "chord",
+    "chunks",
     "current_request",
     "current_task",
+    "group",
     "register_exception",
     "result_from_tuple",
+    "signature",
 ]
 
 _ROOMS: Final = {
     "actorq.embedded": frozenset(["Node"]),
     "actorq.actors": frozenset(["Actor", "ActorRef", "NameRef", "Outcome", "Refusal", "Reply", "System"]),
+    "actorq.canvas": frozenset(["Signature", "chain", "chord", "chunks", "group", "signature"]),
     "actorq.group_result": frozenset(["GroupResult", "result_from_tuple"]),
     "actorq.result_set": frozenset(["ResultSet"]),
     "actorq.supervisor": frozenset(

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Concatenate, Literal, ParamSpec, Protocol, Unpack
 
+    from actorq.canvas import Signature
     from actorq.client.control import Control
     from actorq.client.dead_letters import DeadLetters
     from actorq.client.queues import Queues
@@ -220,12 +221,7 @@ class App:
     def _send(
         self, plan: SendPlan, args: tuple[Any, ...], kwargs: dict[str, Any], options: Mapping[str, Any]
     ) -> AsyncResult[Any]:
-        if plan.check is not None:
-            plan.check(*args, **kwargs)
-        if plan.prepare is not None:
-            args, kwargs, options = plan.prepare(args, kwargs, options)
-        message = make_message(plan, args, kwargs, options, self._find_parent())
-        message, body = encode_call(plan, self.conf, message, (args, kwargs), options)
+        message, body = self._encode(plan, args, kwargs, options)
         if self.conf.task_always_eager:
             task, throw = find_here(self.tasks, message.task), self.conf.task_eager_propagates
             codec = TaskCodec.plan(self.conf)
@@ -239,6 +235,16 @@ class App:
         if parent:
             self._adopt([result], parent)
         return result
+
+    def _encode(
+        self, plan: SendPlan, args: tuple[Any, ...], kwargs: dict[str, Any], options: Mapping[str, Any]
+    ) -> tuple[TaskMessage, bytes]:
+        if plan.check is not None:
+            plan.check(*args, **kwargs)
+        if plan.prepare is not None:
+            args, kwargs, options = plan.prepare(args, kwargs, options)
+        message = make_message(plan, args, kwargs, options, self._find_parent())
+        return encode_call(plan, self.conf, message, (args, kwargs), options)
 
     def send_many(self, plan: SendPlan, calls: Iterable[Sequence[Any]]) -> list[AsyncResult[Any]]:
         """Send a task once for each tuple of arguments: what `Task.delay_many` does."""
@@ -318,6 +324,67 @@ class App:
             message.retries = retries
             result = call.result = run_applied(task, hooks.running, message, (args, kwargs), throw=throw)
         return result
+
+    def run_part(
+        self,
+        task: Task[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        options: Mapping[str, Any],
+        *,
+        lineage: tuple[str, str] = ("", ""),
+        is_awaited: bool = False,
+    ) -> EagerResult[Any]:
+        """Run a task of a workflow here as a node would, with everything through the codec.
+
+        `lineage` are the ids of the first task and of the one before it; with `is_awaited` somebody needs its value.
+        """
+        plan, hooks = task.get_plan(), self.plugins.hooks
+        call = describe_call(task.name, args, kwargs, options, is_eager=True)
+        with Around("sending", hooks.sending, call):
+            message, body = self._encode(plan, *read_call(call))
+            message.root, message.parent = lineage
+            codec = TaskCodec.plan(self.conf)
+            result = call.result = run_sent(task, hooks.running, message, body, codec, is_awaited=is_awaited)
+        return result
+
+    # -- workflows: `actorq.workflows` does it ------------------------------------------------------------------------
+
+    def signature(
+        self,
+        varies: Any,
+        args: Sequence[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        options: Mapping[str, Any] | None = None,
+        *,
+        immutable: bool = False,
+    ) -> Signature:
+        """Return a signature that this application sends: of a task's name, of a document, or the one given, with more.
+
+        Raises:
+            TypeError, ValueError: it is none of these.
+        """
+        from actorq.canvas import signature  # noqa: PLC0415  only for whoever has workflows
+
+        return signature(varies, args, kwargs, options, immutable=immutable, sender=self)
+
+    def call_canvas(self, canvas: Signature) -> Any:
+        """Call the task of a signature here, like a function: what `sig()` does."""
+        from actorq.workflows import call_canvas  # noqa: PLC0415  as above
+
+        return call_canvas(self, canvas)
+
+    def send_canvas(self, canvas: Signature) -> Any:
+        """Send a signature and return its result: what `sig.delay()` does."""
+        from actorq.workflows import send_canvas  # noqa: PLC0415  as above
+
+        return send_canvas(self, canvas)
+
+    def run_canvas(self, canvas: Signature) -> Any:
+        """Run a signature here, with everything through the codec, and return its result: what `sig.apply()` does."""
+        from actorq.workflows import run_canvas  # noqa: PLC0415  as above
+
+        return run_canvas(self, canvas)
 
     def _forget_plans(self) -> None:
         for task in self.tasks.values():

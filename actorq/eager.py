@@ -19,12 +19,13 @@ from actorq.messages.states import FAILURE, IGNORED, REJECTED, RETRY, REVOKED, S
 from actorq.messages.task import FLAG_IGNORE_RESULT, TaskMessage
 from actorq.plugins.hooks import HookedTask
 from actorq.results import EagerResult
+from actorq.tasks.coroutines import run_to_end
 from actorq.tasks.handlers import tell_end
 from actorq.tasks.request import Request, current, pop_request, push_request
 from actorq.tasks.updates import find_last_update
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping
+    from collections.abc import Mapping
 
     from actorq.codec import Acceptance, TaskCodec
     from actorq.plugins.plugin import Plugin
@@ -67,9 +68,19 @@ def run_applied(
 
 
 def run_sent(
-    task: Task[..., Any], hooks: tuple[Plugin, ...], message: TaskMessage, body: bytes, codec: TaskCodec, *, throw: bool
+    task: Task[..., Any],
+    hooks: tuple[Plugin, ...],
+    message: TaskMessage,
+    body: bytes,
+    codec: TaskCodec,
+    *,
+    throw: bool = False,
+    is_awaited: bool = False,
 ) -> EagerResult[Any]:
-    """Run a task as a node would: everything goes through the codec; with `throw` its exception is raised as it is."""
+    """Run a task as a node would: everything goes through the codec; with `throw` its exception is raised as it is.
+
+    `is_awaited`: somebody needs the value, even where the caller doesn't want the result kept.
+    """
     codec_id = message.codec_id
     request = _make_request(message, ((), {}))
     try:
@@ -78,7 +89,7 @@ def run_sent(
         if message.expires is not None and message.expires <= time.time():
             raise TaskRevoked(f"expired at {message.expires:.3f}, before it could start")
         returned = _run(_with_hooks(task, hooks), request, arguments, codec)
-        is_kept = not message.flags & FLAG_IGNORE_RESULT
+        is_kept = is_awaited or not message.flags & FLAG_IGNORE_RESULT
         value = decode_result(*codec.encode_result(returned, codec_id), codec.accept) if is_kept else None
     except Ignore:
         return _end_ignored(request, codec.accept)
@@ -88,7 +99,7 @@ def run_sent(
         tell_end(task, request, _end_of(error), error, text)
         if throw:
             raise
-        return EagerResult(request.id, _end_of(error), came, text, was_sent=True)
+        return EagerResult(request.id, _end_of(error), came, text, was_sent=True, request=request)
     tell_end(task, request, SUCCESS, returned)
     return EagerResult(request.id, SUCCESS, value, was_sent=True)
 
@@ -102,7 +113,7 @@ def _run(task: Task[..., Any], request: Request, arguments: _Arguments, codec: T
         token = push_request(request)
         try:
             value = task.run_delivery(*arguments, request)
-            return _await(value) if task.is_coroutine else value
+            return run_to_end(value) if task.is_coroutine else value
         except Retry as again:
             if again.arguments:
                 arguments = again.arguments
@@ -117,24 +128,9 @@ def _run(task: Task[..., Any], request: Request, arguments: _Arguments, codec: T
             pop_request(token)
 
 
-def _await(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """Run a coroutine to its end. Where a loop runs already, another thread does it, and that loop stands still."""
-    import asyncio  # noqa: PLC0415  most applications have no coroutine tasks
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(coroutine)
-    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
-    from contextvars import copy_context  # noqa: PLC0415
-
-    with ThreadPoolExecutor(1) as threads:
-        return threads.submit(copy_context().run, asyncio.run, coroutine).result()
-
-
 def _make_request(message: TaskMessage, arguments: _Arguments) -> Request:
     outer = current.get()
-    if outer is not None:
+    if outer is not None and not message.root:  # a part of a workflow knows already
         message.root, message.parent = outer.root_id, outer.id
     task_id = message.alias or format_task_id(new_outbox_id(), 0)
     outbox_id = outer.outbox_id if outer is not None else 0

@@ -25,6 +25,7 @@ Bad arguments are `ValueError` or `TypeError`, raised where they were given; con
     │  ├─ NotRegistered            no task of that name
     │  ├─ TaskRevoked              cancelled or expired
     │  ├─ TaskIgnored              it raised Ignore: it has neither a result nor a failure
+    │  ├─ ChordError               a task of a chord's header failed, so its body isn't run
     │  ├─ SoftTimeLimitExceeded    raised inside a task that runs longer than its soft limit
     │  ├─ TimeLimitExceeded        the task ran longer than its hard limit and was killed
     │  ├─ Ignore, Reject, Retry    raised by task code to steer its own outcome
@@ -55,6 +56,7 @@ __all__ = [
     "AlreadyStarted",
     "AskTimeout",
     "BrokerUnavailable",
+    "ChordError",
     "ConfigError",
     "ContentDisallowed",
     "DecodeError",
@@ -245,6 +247,14 @@ class NotRegistered(TaskError):
 
 class TaskRevoked(TaskError):
     """The task was cancelled, or expired before it could start."""
+
+
+class ChordError(TaskError):
+    """The body of a chord isn't run, because `task_id` of its header failed, the first to do so; why is this exception's cause."""
+
+    def __init__(self, task_id: str, reason: str) -> None:
+        self.task_id, self.reason = task_id, reason
+        super().__init__(f"the body of a chord isn't run: task {task_id} of its header failed with {reason}")
 
 
 class TaskIgnored(TaskError):

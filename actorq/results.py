@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from actorq.client.session import Session  # noqa: TC004  no result is ever encoded, so nobody looks its types up
     from actorq.errors import ResultTimeout
     from actorq.messages.task import ResultRecord  # noqa: TC004
+    from actorq.tasks.request import Request
 
 __all__ = ["AsyncResult", "EagerResult"]
 
@@ -369,9 +370,13 @@ class EagerResult(Generic[R]):
         text: str | None = None,
         *,
         was_sent: bool = False,
+        request: Request | None = None,
     ) -> None:
-        """Keep it all; `was_sent`: it stands for a result from a node, and is as strict."""
+        """Keep it all; `was_sent`: it stands for a result from a node, and is as strict. `request` is that of a run which failed."""
         self.id, self.state, self.result, self.traceback = task_id, state, value, text
+        self.request = request
+        self.parent: Any = None  # the result of what it follows in a workflow: of a task, or of a group
+        self.children: list[Any] = []  # of what follows it there; what it sent while it ran isn't noted
         self._was_sent = was_sent
 
     @property
@@ -442,16 +447,6 @@ class EagerResult(Generic[R]):
         """Return whether it ended with an exception."""
         return self.state == FAILURE
 
-    @property
-    def parent(self) -> None:
-        """None: it ran where it was sent."""
-        return None
-
-    @property
-    def children(self) -> list[Any]:
-        """None known: what it sent while it ran isn't noted here."""
-        return []
-
     def after(self, parent_id: str) -> Self:
         """Return it; nothing is noted."""
         return self
@@ -464,7 +459,7 @@ class EagerResult(Generic[R]):
 
     def as_tuple(self) -> tuple[Any, None]:
         """Return it as `AsyncResult.as_tuple` does; what it stands for is stored nowhere."""
-        return (self.id, None), None
+        return (self.id, None if self.parent is None else self.parent.as_tuple()), None
 
     def forget(self) -> None:
         """Do nothing: it was never stored."""

@@ -33,6 +33,10 @@ class Primitive(Signature):
             object.__setattr__(made, f"_{name}", value)
         return made
 
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Send it with these arguments, as in Celery; there is no function that it stands for."""
+        return self.apply_async(args, kwargs)
+
     @classmethod
     def read(cls, args: Any, kwargs: Any, options: Any) -> Self:
         """Return the one whose document has these fields."""

@@ -31,6 +31,10 @@ class xmap(Primitive):  # noqa: N801  Celery's name
         """Return the one whose document has these fields."""
         return cls(kwargs.get("task"), kwargs.get("it", ()), **(options or {}))
 
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Make the calls here, and return the list of what they return."""
+        return Signature.__call__(self, *args, **kwargs)
+
     @property
     def inner(self) -> Signature:
         """The signature that is called for each."""
@@ -44,6 +48,10 @@ class xmap(Primitive):  # noqa: N801  Celery's name
     def parts(self) -> Iterable[Signature]:
         """Return nothing: it is sent as one task."""
         return ()
+
+    def call_arguments(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return what the built-in task is called with; it has all it needs, so what comes before it isn't among them."""
+        return (), self.document_kwargs()
 
     def document_kwargs(self) -> dict[str, Any]:
         """Return the inner signature's document and the items."""

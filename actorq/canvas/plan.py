@@ -51,6 +51,7 @@ class Node(msgspec.Struct, gc=False):
     callbacks: list[int] = []
     errbacks: list[Signature] = []
     is_body: bool = False  # it follows a JOIN, so its errbacks are called when a member fails
+    id: str | None = None  # that a group was given, at its JOIN
 
 
 class Plan(msgspec.Struct):
@@ -124,7 +125,7 @@ class _Builder:
         return number, number
 
     def _build_group(self, members: group) -> tuple[int, int]:
-        fork, join = self._add(Node(Kind.FORK)), self._add(Node(Kind.JOIN))
+        fork, join = self._add(Node(Kind.FORK)), self._add(Node(Kind.JOIN, id=members.id))
         self.nodes[fork].join = join
         for member in members.iter_tasks():
             ends = self.build(member)
@@ -178,11 +179,11 @@ def _hand_down(whole: group) -> group:
     """Return the group with everything that was said of it given to each of its members."""
     options = whole.options
     args, kwargs = ((), {}) if whole.immutable else (whole.args, whole.kwargs)
-    _take(options, _END)
+    end = _take(options, _END)
     if not (args or kwargs or options):
         return whole
     links = _take(options, _LINKS)
-    return group([_link(each.clone(args, kwargs, **options), **links) for each in whole.iter_tasks()])
+    return group([_link(each.clone(args, kwargs, **options), **links) for each in whole.iter_tasks()], **end)
 
 
 def _take(options: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ Rules, as in Celery's documentation unless it says otherwise:
 - A failure calls the errbacks of the task that failed, and ends everything that waits for its value: each task behind it fails of
   the same cause, without having run. (Celery leaves those PENDING for ever.)
 - The first failure in a header fails the body of the chord at once, whose errbacks are called; the rest of the header goes on.
+  What is behind the body fails of the same cause as the body: that a header failed, not of what went wrong in it.
 - What a failure ends is ended once, however many ways lead there.
 """
 
@@ -45,7 +46,10 @@ class Start(msgspec.Struct, frozen=True):
 
 
 class Fail(msgspec.Struct, frozen=True):
-    """Effect: end the task of this node, which won't run, as failed: because `cause` failed, `in_header` of a chord it is the body of."""
+    """Effect: end the task of this node, which won't run, as failed: because `cause` failed, `in_header` of a chord it is the body of.
+
+    `cause` has a result already: it has run, or an earlier effect was its own end.
+    """
 
     node: int
     cause: int
@@ -181,9 +185,9 @@ class _Move:
 
     def _break_off(self, cause: int) -> None:
         """End everything that waits for the value of a node which failed."""
-        pending = [(cause, True)]
+        pending = [(cause, True, cause)]
         while pending:
-            node, has_begun = pending.pop()
+            node, has_begun, cause = pending.pop()
             failed = self._nodes[node]
             self._failed = self._failed or node == self._result
             for callback in failed.callbacks:
@@ -196,12 +200,13 @@ class _Move:
                 continue
             self._count(after)
             if self._end(after):  # the first failure breaks it
-                pending.append((after, True))
+                pending.append((after, True, cause))
 
-    def _skip(self, node: int, cause: int, failed: list[tuple[int, bool]], *, in_header: bool) -> None:
+    def _skip(self, node: int, cause: int, failed: list[tuple[int, bool, int]], *, in_header: bool) -> None:
         """End a node that won't be started, and what is inside of it; add to `failed` those that somebody may wait for.
 
-        With each goes whether it is a failure of what has begun: a header that never began doesn't call anybody's errbacks.
+        With each goes whether it is a failure of what has begun (a header that never began doesn't call anybody's errbacks), and the
+        cause for what is behind it.
         """
         pending = [node]
         while pending:
@@ -214,8 +219,8 @@ class _Move:
                 self._effects.append(Fail(number, cause, is_told))
                 if is_told:
                     self._effects += (Errback(call, number) for call in found.errbacks)
-                failed.append((number, True))
+                failed.append((number, True, number if is_told else cause))
                 continue
             if self._end(found.join):  # before its members: they break nothing that wasn't to begin
-                failed.append((found.join, False))
+                failed.append((found.join, False, cause))
             pending += reversed(found.starts)

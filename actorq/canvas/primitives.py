@@ -135,6 +135,13 @@ class group(Primitive):  # noqa: N801  Celery's name
         """Return how many members there are, or `most` if there are as many at least. Reads no more of a generator."""
         return self._members.count_up_to(most)
 
+    @property
+    def sender(self) -> Sender | None:
+        """The application it sends itself by; the first member of a generator is read to find out."""
+        if self._sender is None:
+            self._members.count_up_to(1)
+        return super().sender
+
     def parts(self) -> Iterable[Signature]:
         """Return its members, without those a generator hasn't made yet."""
         return self._members.known()

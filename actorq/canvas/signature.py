@@ -116,6 +116,10 @@ class Signature(Mapping[str, Any]):
         """The application it sends itself by: its own, or that of one of its parts."""
         return self._sender or next((part.sender for part in self.parts() if part.sender is not None), None)
 
+    def call_arguments(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return `(args, kwargs)` that its task is called with."""
+        return self._args, dict(self._kwargs)
+
     def parts(self) -> Iterable[Signature]:
         """Return the signatures it is made of; a plain one is made of none. Doesn't read generators."""
         return ()

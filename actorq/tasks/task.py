@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar
 from actorq.codec.failures import register_expected
 from actorq.errors import Retry
 from actorq.tasks.arguments import compile_check
+from actorq.tasks.composing import Composable
 from actorq.tasks.defaults import settle_options
 from actorq.tasks.handlers import ErrorInfo, find_handlers
 from actorq.tasks.options import OPTION_NAMES, check_limits, check_options
@@ -38,13 +39,12 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class Task(Generic[P, R]):
+class Task(Composable, Generic[P, R]):
     """Base of all tasks. Subclass it with a `run` for a class-based task; the attributes below are its options.
 
     None means: as the application's settings say.
     """
 
-    app: App
     name: str = ""
     queue: str | None = None
     priority: int | None = None
@@ -193,6 +193,8 @@ class Task(Generic[P, R]):
         kwargsrepr: str | None = None,
         shadow: str | None = None,
         retry_policy: Mapping[str, Any] | None = None,
+        link: Any = None,
+        link_error: Any = None,
         confirm: bool = False,
         **unknown: Never,
     ) -> AsyncResult[R]:
@@ -201,7 +203,8 @@ class Task(Generic[P, R]):
         `countdown` seconds from now, or `eta`, an aware datetime (or Unix seconds), is when it may start; after `expires`
         (an aware datetime, or seconds from now) it doesn't start any more. `task_id` is kept as another name of the task.
         `headers`, plain data under names, arrive as `request.headers`. `argsrepr` and `kwargsrepr` are shown to people instead
-        of the arguments. `confirm=True` waits until the broker has committed it.
+        of the arguments. `confirm=True` waits until the broker has committed it. `link` and `link_error`, signatures or lists of
+        them, are called when it has ended well, or has failed.
 
         Raises:
             TypeError, ValueError: an argument or an option doesn't fit.
@@ -229,8 +232,12 @@ class Task(Generic[P, R]):
             "retry_policy": retry_policy,
             **unknown,
         }
-        options = {key: value for key, value in given.items() if value is not None}
-        result: AsyncResult[R] = self.app.send_with(self.get_plan(), tuple(args), dict(kwargs or {}), options)
+        options: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+        result: AsyncResult[R]
+        if link or link_error:
+            result = self.app.send_canvas(self.signature(args, kwargs, link=link, link_error=link_error, **options))
+        else:
+            result = self.app.send_with(self.get_plan(), tuple(args), dict(kwargs or {}), options)
         if confirm:
             result.confirm()
         return result

@@ -45,7 +45,7 @@ print(before, _kept, "importlib.metadata" in sys.modules)
     assert run_python(code, str(tmp_path)).strip() == "[] [()] False"
 
 
-@pytest.mark.parametrize("room", ["node", "engine", "slot", "actors", "supervisor", "cli", "testing"])
+@pytest.mark.parametrize("room", ["canvas", "node", "engine", "slot", "actors", "supervisor", "cli", "testing"])
 def test_a_process_that_only_calls_tasks_never_imports(room):
     code = f"import actorq, sys; print([name for name in sys.modules if (name + '.').startswith('actorq.{room}.')])"
     assert run_python(code).strip() == "[]"

@@ -18,17 +18,18 @@ TASKS = """
     App AsyncResult GroupResult Node Plugin Request ResultSet Secret Task current_request current_task register_exception
     result_from_tuple
 """
+WORKFLOWS = "Signature chain chord chunks group signature"
 ACTORS = "Actor ActorRef NameRef Outcome Refusal Reply System Exit"
 SUPERVISORS = "Backoff ChildSpec Component DynamicSupervisor Supervisor"
 ERRORS = """
-    ActorDead ActorError ActorqError AlreadyStarted AskTimeout BrokerUnavailable ConfigError ContentDisallowed DecodeError EncodeError Ignore
+    ActorDead ActorError ActorqError AlreadyStarted AskTimeout BrokerUnavailable ChordError ConfigError ContentDisallowed DecodeError EncodeError Ignore
     MessageTooLarge MailboxFull MaxRetriesExceeded NotRegistered PluginError QueueFull Reject RemoteError ResultTimeout ResultUnknown Retry SettingError SlotLost
     SoftTimeLimitExceeded SpecError StoreDamaged StoreError StoreFull StoreLocked TaskError TaskIgnored TaskRevoked TimeLimitExceeded WouldBlock
 """
 
 
 def test_these_are_the_public_names_of_actorq():
-    expected = f"{TASKS} {ACTORS} {SUPERVISORS} {ERRORS} __version__".split()
+    expected = f"{TASKS} {WORKFLOWS} {ACTORS} {SUPERVISORS} {ERRORS} __version__".split()
     assert sorted(actorq.__all__) == sorted(expected)
     assert [name for name in expected if not hasattr(actorq, name)] == []
 

@@ -1,0 +1,68 @@
+"""What an application does with signatures: `sig()`, `sig.delay()` and `sig.apply()` end up here.
+
+One task without links is sent as `task.apply_async` would. Anything else is a workflow.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from actorq.eager import find_here
+from actorq.eager_workflow import EagerWorkflow
+from actorq.errors import ActorqError
+from actorq.tasks.built_in import add_built_in
+
+if TYPE_CHECKING:
+    from actorq.app import App
+    from actorq.canvas import Signature
+
+__all__ = ["call_canvas", "run_canvas", "send_canvas"]
+
+
+def call_canvas(app: App, canvas: Signature) -> Any:
+    """Call the task of a signature, like a function.
+
+    Raises:
+        NotRegistered: there is no such task here.
+    """
+    add_built_in(app)
+    args, kwargs = canvas.call_arguments()
+    return find_here(app.tasks, canvas.task)(*args, **kwargs)
+
+
+def send_canvas(app: App, canvas: Signature) -> Any:
+    """Send a signature and return its result.
+
+    Raises:
+        ActorqError: it is a workflow, and none can be sent yet.
+        TypeError, ValueError, EncodeError, QueueFull: see `Task.apply_async`.
+    """
+    if _is_single(canvas):
+        args, kwargs = canvas.call_arguments()
+        return app.send_task(canvas.task, args, kwargs, **canvas.options)
+    if app.conf.task_always_eager:
+        return run_canvas(app, canvas)
+    raise ActorqError(
+        f"expected one task without callbacks, got {canvas!r}: a node doesn't run workflows yet; run it here by apply(), or"
+        " with the setting task_always_eager, or send its tasks one by one"
+    )
+
+
+def run_canvas(app: App, canvas: Signature) -> Any:
+    """Run a signature here as a node would, with everything through the codec, and return its result.
+
+    Raises:
+        NotRegistered: one of its tasks isn't known here; then none has run.
+        TypeError, ValueError: arguments or options of one don't fit; then none has run, unless the misfit came from a result.
+    """
+    add_built_in(app)
+    options = canvas.options
+    options.pop("confirm", None)
+    result = EagerWorkflow(app, canvas.replace(options=options)).run()
+    if app.conf.task_eager_propagates:
+        result.get(disable_sync_subtasks=False)
+    return result
+
+
+def _is_single(canvas: Signature) -> bool:
+    return canvas.subtask_type is None and not canvas.callbacks and not canvas.errbacks
