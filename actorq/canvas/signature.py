@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from actorq.canvas.primitives import chain
+    from actorq.drawing import DrawingFormat
 
 __all__ = ["KINDS", "VERSION", "Sender", "Signature"]
 
@@ -272,6 +273,16 @@ class Signature(Mapping[str, Any]):
         return read_document(document, sender)
 
     # -- for people ----------------------------------------------------------------------------------------------------
+
+    def draw(self, format: DrawingFormat = "text") -> str:
+        """Return a drawing of it: "text" for people, "dot" for Graphviz, "mermaid". What generators in it make is read and kept.
+
+        Raises:
+            ValueError: no such format.
+        """
+        from actorq.canvas.drawing import draw_canvas  # noqa: PLC0415  only for whoever draws
+
+        return draw_canvas(self, format)
 
     @property
     def name(self) -> str:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from actorq.cli.common import Common, common_options, load, print_data, with_errors
-from actorq.supervisor.drawing import FORMATS, draw_graph
+from actorq.drawing import FORMATS
+from actorq.supervisor.drawing import draw_graph
 
 if TYPE_CHECKING:
-    from actorq.supervisor.drawing import DrawingFormat
+    from actorq.drawing import DrawingFormat
     from actorq.supervisor.graph import Graph
 
 __all__ = ["graph"]

@@ -6,23 +6,21 @@ declares them. A solid line is a requirement, a dashed one a want; an arrow poin
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal, get_args
+from typing import TYPE_CHECKING, Final
+
+from actorq.drawing import dot_text, make_drawing, mermaid_text, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from actorq.drawing import DrawingFormat
     from actorq.supervisor.component import Component
     from actorq.supervisor.graph import Edge, Graph
 
-__all__ = ["FORMATS", "DrawingFormat", "draw_graph"]
-
-DrawingFormat = Literal["text", "dot", "mermaid"]
-FORMATS: Final[tuple[str, ...]] = get_args(DrawingFormat)
+__all__ = ["draw_graph"]
 
 BUILT_IN: Final = "built-in"
 LEGEND: Final = "── requires   ╌╌ wants   (rebinds): goes on without it and takes it back   else: restarts after it"
-# Mermaid reads entities with `#` where HTML has `&`, and these characters itself.
-MERMAID_ENTITIES: Final = {"#": "#35;", '"': "#quot;", "<": "#lt;", ">": "#gt;", "&": "#amp;", "`": "#96;"}
 
 
 def draw_graph(graph: Graph, format: DrawingFormat) -> str:
@@ -31,28 +29,19 @@ def draw_graph(graph: Graph, format: DrawingFormat) -> str:
     Raises:
         ValueError: no such format.
     """
-    match format:
-        case "text":
-            lines = _draw_text(graph)
-        case "dot":
-            lines = _draw_dot(graph)
-        case "mermaid":
-            lines = _draw_mermaid(graph)
-        case _:
-            raise ValueError(f"expected a format among {', '.join(FORMATS)}, got {format!r}")
-    return "".join(f"{line}\n" for line in lines)
+    return make_drawing(format, {"text": _draw_text, "dot": _draw_dot, "mermaid": _draw_mermaid}, graph)
 
 
 def _draw_text(graph: Graph) -> Iterable[str]:
     number_width = len(str(len(graph.components)))
     indent = " " * (number_width + 2)
     for number, one in enumerate(graph.components, 1):
-        yield f"{number:>{number_width}}. {_printable('  '.join(_titles(one)))}"
+        yield f"{number:>{number_width}}. {printable('  '.join(_titles(one)))}"
         arms = [(edge.kind, _arm(edge)) for edge in _edges_of(graph, one)]
         arms += [("wants", f"{capability}: nobody provides it") for capability in _dropped_of(graph, one)]
         for place, (kind, text) in enumerate(arms):
             corner = "└" if place == len(arms) - 1 else "├"
-            yield f"{indent}{corner}{'──' if kind == 'requires' else '╌╌'} {_printable(text)}"
+            yield f"{indent}{corner}{'──' if kind == 'requires' else '╌╌'} {printable(text)}"
     yield ""
     yield LEGEND
 
@@ -63,14 +52,14 @@ def _draw_dot(graph: Graph) -> Iterable[str]:
     yield '  node [shape=box, style=rounded, fontname="sans-serif"];'
     yield '  edge [fontname="sans-serif", fontsize=10];'
     for one in graph.components:
-        label = r"\n".join(_dot_text(title) for title in _titles(one))
-        yield f'  "{_dot_text(one.id)}" [label="{label}"{", style=bold" if _is_foreign(one) else ""}];'
+        label = r"\n".join(dot_text(title) for title in _titles(one))
+        yield f'  "{dot_text(one.id)}" [label="{label}"{", style=bold" if _is_foreign(one) else ""}];'
     for edge in _edges(graph):
         facts = [] if edge.kind == "requires" else ["style=dashed"]
         if _label(edge):
-            facts.append(f'label="{_dot_text(_label(edge))}"')
+            facts.append(f'label="{dot_text(_label(edge))}"')
         shown = f" [{', '.join(facts)}]" if facts else ""
-        yield f'  "{_dot_text(edge.dependent)}" -> "{_dot_text(edge.provider)}"{shown};'
+        yield f'  "{dot_text(edge.dependent)}" -> "{dot_text(edge.provider)}"{shown};'
     yield "}"
 
 
@@ -79,11 +68,11 @@ def _draw_mermaid(graph: Graph) -> Iterable[str]:
     names = {one.id: f"c{number}" for number, one in enumerate(graph.components, 1)}
     yield "flowchart BT"
     for one in graph.components:
-        label = "<br/>".join(_mermaid_text(title) for title in _titles(one))
+        label = "<br/>".join(mermaid_text(title) for title in _titles(one))
         yield f'  {names[one.id]}["{label}"]{":::foreign" if _is_foreign(one) else ""}'
     for edge in _edges(graph):
         arrow = "-->" if edge.kind == "requires" else "-.->"
-        label = f'|"{_mermaid_text(_label(edge))}"|' if _label(edge) else ""
+        label = f'|"{mermaid_text(_label(edge))}"|' if _label(edge) else ""
         yield f"  {names[edge.dependent]} {arrow}{label} {names[edge.provider]}"
     if any(_is_foreign(one) for one in graph.components):
         yield "  classDef foreign stroke-width:3px"
@@ -123,15 +112,3 @@ def _arm(edge: Edge) -> str:
 def _label(edge: Edge) -> str:
     alias = [f"as {edge.capability}"] if edge.capability != edge.provider else []
     return ", ".join([*alias, *(["rebinds"] if edge.rebind else [])])
-
-
-def _printable(text: str) -> str:
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
-
-
-def _dot_text(text: str) -> str:
-    return _printable(text).replace("\\", "\\\\").replace('"', '\\"')
-
-
-def _mermaid_text(text: str) -> str:
-    return "".join(MERMAID_ENTITIES.get(letter, letter) for letter in _printable(text))

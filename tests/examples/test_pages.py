@@ -132,6 +132,20 @@ def test_the_tutorial_happens_as_it_is_told(tmp_path, monkeypatch):
         sys.modules.pop("tasks").app.close()
 
 
+def test_the_guide_to_workflows_happens_as_it_is_told(tmp_path, monkeypatch):
+    page = DOCS / "guides" / "workflows.md"
+    (tmp_path / "tasks.py").write_text(blocks(page, "python")[0])
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("ACTORQ_HOME", str(tmp_path / "home"))
+    told = Transcript(page)
+    try:
+        while told.rest:
+            told.play()
+    finally:
+        sys.modules.pop("tasks", None)
+    assert not (tmp_path / "home").exists()
+
+
 GUIDES = [
     "cancelling",
     "control",

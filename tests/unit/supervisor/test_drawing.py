@@ -10,8 +10,9 @@ from random import Random
 import pytest
 
 from actorq.actors import Actor
+from actorq.drawing import FORMATS
 from actorq.supervisor import Component, resolve_graph
-from actorq.supervisor.drawing import FORMATS, draw_graph
+from actorq.supervisor.drawing import draw_graph
 
 COMPONENTS = [
     Component("store", Actor),
