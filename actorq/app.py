@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from actorq.results import EagerResult
     from actorq.tasks.options import TaskOptions
     from actorq.tasks.plan import SendPlan
+    from actorq.tasks.request import Request
     from actorq.tasks.task import CoroutineTask
 
     P = ParamSpec("P")
@@ -385,6 +386,18 @@ class App:
         from actorq.workflows import run_canvas  # noqa: PLC0415  as above
 
         return run_canvas(self, canvas)
+
+    def run_replacement(self, canvas: Signature, request: Request) -> Any:
+        """Run a signature here in the place of the task that runs, and return its value: for `Task.replace`."""
+        from actorq.workflows import run_replacement  # noqa: PLC0415  as above
+
+        return run_replacement(self, canvas, request)
+
+    def add_to_chord(self, canvas: Signature) -> None:
+        """Add a member to the header in which the running task is: what `Task.add_to_chord` does."""
+        from actorq.workflows import add_to_chord  # noqa: PLC0415  as above
+
+        add_to_chord(canvas)
 
     def _forget_plans(self) -> None:
         for task in self.tasks.values():

@@ -13,7 +13,7 @@ import traceback
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from actorq.codec import decode_body, decode_failure, decode_result, encode_failure
-from actorq.errors import Ignore, NotRegistered, Reject, Retry, TaskIgnored, TaskRevoked
+from actorq.errors import Ignore, NotRegistered, Reject, Replace, Retry, TaskIgnored, TaskRevoked
 from actorq.messages.ids import format_task_id, new_outbox_id
 from actorq.messages.states import FAILURE, IGNORED, REJECTED, RETRY, REVOKED, STARTED, SUCCESS
 from actorq.messages.task import FLAG_IGNORE_RESULT, TaskMessage
@@ -114,6 +114,8 @@ def _run(task: Task[..., Any], request: Request, arguments: _Arguments, codec: T
         try:
             value = task.run_delivery(*arguments, request)
             return run_to_end(value) if task.is_coroutine else value
+        except Replace as wanted:
+            return task.definition.app.run_replacement(wanted.canvas, request)
         except Retry as again:
             if again.arguments:
                 arguments = again.arguments

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import traceback
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from actorq.canvas.maps import xmap
 from actorq.canvas.plan import NOBODY, Kind, Node, Plan, make_plan
-from actorq.canvas.planner import NO_VALUE, Ended, Errback, Fail, Finish, Start, begin, step
+from actorq.canvas.planner import NO_VALUE, Ended, Errback, Fail, Finish, Start, add_member, begin, step
 from actorq.codec.failures import say
 from actorq.eager import find_here
 from actorq.errors import ChordError
@@ -26,7 +27,7 @@ from actorq.messages.task import TaskMessage
 from actorq.results import EagerResult
 from actorq.tasks.coroutines import run_to_end
 from actorq.tasks.errbacks import takes_details
-from actorq.tasks.request import Request, current
+from actorq.tasks.request import NESTING, Request, current
 from actorq.tasks.sending import apply_call_options
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from actorq.canvas.signature import Signature
     from actorq.tasks.task import Task
 
-__all__ = ["EagerGroupResult", "EagerWorkflow"]
+__all__ = ["EagerGroupResult", "EagerWorkflow", "running"]
 
 log: Final = get_logger(__name__)
 
@@ -70,8 +71,12 @@ class EagerGroupResult(GroupResult[Any]):
 class EagerWorkflow:
     """One run of a canvas."""
 
-    def __init__(self, app: App, canvas: Signature, lineage: tuple[str, str] | None = None) -> None:
+    def __init__(
+        self, app: App, canvas: Signature, lineage: tuple[str, str] | None = None, *, nesting: int = 0
+    ) -> None:
         """Plan it and check it; `lineage` are the ids of the first task and of the one it comes from, by default the running task's.
+
+        `nesting`: as many tasks have replaced themselves, and this stands for the last.
 
         Raises:
             NotRegistered: one of its tasks isn't known here.
@@ -79,22 +84,23 @@ class EagerWorkflow:
         """
         self._app, self._plan = app, make_plan(canvas)
         self._nodes = self._plan.nodes
-        self._before = find_before(self._plan)
-        self._ids = choose_ids(self._plan)
+        self._before: dict[int, int] = {}
+        self._ids: dict[int, str] = {}
+        self._nesting = nesting
         self._results: dict[int, EagerResult[Any]] = {}
         self._waiting: deque[Start] = deque()
         outer = current.get()
         self._root, self._parent = lineage or (("", "") if outer is None else (outer.root_id, outer.id))
-        self._check()
+        self._take_nodes(0)
 
     def run(self) -> EagerResult[Any] | EagerGroupResult:
         """Run it to its end and return its result; of an empty chain it is None."""
-        state, effects = begin(self._plan)
+        self._state, effects = begin(self._plan)
         self._apply(effects)
         while self._waiting:
             start = self._waiting.popleft()
             result = self._results[start.node] = self._run_task(start)
-            state, effects = step(self._plan, state, [Ended(start.node, result.state == SUCCESS)])
+            self._state, effects = step(self._plan, self._state, [Ended(start.node, result.state == SUCCESS)])
             self._apply(effects)
         if self._plan.result == NOBODY:
             return EagerResult(format_task_id(new_outbox_id(), 0), SUCCESS, None, was_sent=True)
@@ -102,11 +108,30 @@ class EagerWorkflow:
         found = relate(self._plan, self._results, self._ids, self._before)[self._plan.result]
         return found
 
+    def add_member(self, node: int, canvas: Signature) -> None:
+        """Add a member to the header in which the task of a node is, while it runs.
+
+        Raises:
+            ValueError: it is in none. NotRegistered, TypeError: see `__init__`.
+        """
+        EagerWorkflow(self._app, canvas)  # whether it fits, before anything has changed
+        known = len(self._nodes)
+        self._state, effects = add_member(self._plan, self._state, node, canvas)
+        self._take_nodes(known)
+        self._apply(effects)
+
     # -- before it runs ------------------------------------------------------------------------------------------------
 
-    def _check(self) -> None:
+    def _take_nodes(self, first: int) -> None:
+        """Take nodes of the plan, from this one on."""
+        self._before = find_before(self._plan)
+        self._ids |= choose_ids(self._plan, first, set(self._ids.values()))
+        self._check(first)
+
+    def _check(self, first: int) -> None:
         seen: set[int] = set()
-        for number, node in enumerate(self._nodes):
+        for number in range(first, len(self._nodes)):
+            node = self._nodes[number]
             if node.call is None:
                 continue
             task = self._find_task(node.call)
@@ -157,6 +182,9 @@ class EagerWorkflow:
         is_awaited = node.next != NOBODY or bool(node.callbacks)
         self._root = self._root or self._ids[start.node]
         options, lineage = {**call.options, "task_id": self._ids[start.node]}, (self._root, self._find_parent(start))
+        if self._nesting:
+            options["headers"] = {**(options.get("headers") or {}), NESTING: self._nesting}
+        token = running.set(Place(self, start.node, options["task_id"]))
         try:
             return self._app.run_part(
                 self._find_task(call), args, kwargs, options, lineage=lineage, is_awaited=is_awaited
@@ -165,6 +193,8 @@ class EagerWorkflow:
             request = self._make_request(start.node)
             text = traceback.format_exc()
             return EagerResult(self._ids[start.node], FAILURE, error, text, was_sent=True, request=request)
+        finally:
+            running.reset(token)
 
     def _fail(self, node: int, cause: EagerResult[Any], *, in_header: bool) -> EagerResult[Any]:
         """Return how a task ends that won't run."""
@@ -213,6 +243,17 @@ class EagerWorkflow:
         return Request(message, None, *call.call_arguments(), is_eager=True)
 
 
+class Place(NamedTuple):
+    """Which task of which workflow runs."""
+
+    workflow: EagerWorkflow
+    node: int
+    task_id: str
+
+
+running: Final[ContextVar[Place | None]] = ContextVar("actorq_eager_place", default=None)
+
+
 def find_before(plan: Plan) -> dict[int, int]:
     """Return for each node that something comes before, the node whose value it is started with; a JOIN has its FORK's."""
     before: dict[int, int] = {}
@@ -227,15 +268,15 @@ def find_before(plan: Plan) -> dict[int, int]:
     return before
 
 
-def choose_ids(plan: Plan) -> dict[int, str]:
-    """Return the id of each task and each group: the one it was given, else a fresh one.
+def choose_ids(plan: Plan, first: int, taken: set[str]) -> dict[int, str]:
+    """Return the id of each task and each group, from node `first` on: the one it was given, else a fresh one.
 
     Raises:
         ValueError: two were given the same.
     """
     outbox_id, ids = new_outbox_id(), {}
-    taken: set[str] = set()
-    for number, node in enumerate(plan.nodes):
+    for number in range(first, len(plan.nodes)):
+        node = plan.nodes[number]
         if node.kind is Kind.FORK:
             continue
         given = node.id if node.call is None else node.call.id
@@ -252,7 +293,7 @@ def relate(
 ) -> dict[int, Any]:
     """Return the result of each task and each group, each with its parent and its children."""
     found: dict[int, Any] = dict(results)
-    for number in reversed(ids):  # groups in groups have higher numbers
+    for number in sorted(ids, reverse=True):  # groups in groups have higher numbers
         node = plan.nodes[number]
         if node.kind is Kind.JOIN:
             found[number] = EagerGroupResult(ids[number], [found[member] for member in node.members])

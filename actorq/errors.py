@@ -29,6 +29,7 @@ Bad arguments are `ValueError` or `TypeError`, raised where they were given; con
     │  ├─ SoftTimeLimitExceeded    raised inside a task that runs longer than its soft limit
     │  ├─ TimeLimitExceeded        the task ran longer than its hard limit and was killed
     │  ├─ Ignore, Reject, Retry    raised by task code to steer its own outcome
+    │  │  └─ Replace               an Ignore: something else runs in its place
     │  └─ MaxRetriesExceeded
     └─ ActorError
        ├─ ActorDead                also a pykka.ActorDeadError
@@ -48,6 +49,8 @@ import pykka
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from actorq.canvas import Signature
 
 __all__ = [
     "ActorDead",
@@ -72,6 +75,7 @@ __all__ = [
     "QueueFull",
     "Reject",
     "RemoteError",
+    "Replace",
     "ResultTimeout",
     "ResultUnknown",
     "Retry",
@@ -283,6 +287,14 @@ class TimeLimitExceeded(TaskError):
 
 class Ignore(TaskError):
     """Raised by a task: it ends here, and wants neither a result nor a failure; whoever waits gets `TaskIgnored`."""
+
+
+class Replace(Ignore):
+    """Raised by `task.replace()`: the run ends, and `canvas`, a signature, takes the place of the task."""
+
+    def __init__(self, canvas: Signature) -> None:
+        self.canvas = canvas
+        super().__init__(f"to be replaced by {canvas!r}")
 
 
 class Reject(TaskError):

@@ -8,15 +8,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from actorq.eager import find_here
-from actorq.eager_workflow import EagerWorkflow
+from actorq.eager_workflow import EagerWorkflow, running
 from actorq.errors import ActorqError
 from actorq.tasks.built_in import add_built_in
+from actorq.tasks.request import current
 
 if TYPE_CHECKING:
     from actorq.app import App
     from actorq.canvas import Signature
+    from actorq.tasks.request import Request
 
-__all__ = ["call_canvas", "run_canvas", "send_canvas"]
+__all__ = ["add_to_chord", "call_canvas", "run_canvas", "run_replacement", "send_canvas"]
 
 
 def call_canvas(app: App, canvas: Signature) -> Any:
@@ -62,6 +64,30 @@ def run_canvas(app: App, canvas: Signature) -> Any:
     if app.conf.task_eager_propagates:
         result.get(disable_sync_subtasks=False)
     return result
+
+
+def run_replacement(app: App, canvas: Signature, request: Request) -> Any:
+    """Run a signature in the place of the task of `request`: under its id, in its line of calls; return its value, or raise.
+
+    Raises:
+        As `run_canvas`.
+    """
+    add_built_in(app)
+    lineage = request.root_id, request.parent_id or ""
+    workflow = EagerWorkflow(app, canvas.set(task_id=request.id), lineage, nesting=request.replaced_task_nesting + 1)
+    return workflow.run().get(disable_sync_subtasks=False)
+
+
+def add_to_chord(canvas: Signature) -> None:
+    """Add a member to the header of the chord in which the running task is.
+
+    Raises:
+        ValueError: it is in none. NotRegistered, TypeError: as `run_canvas`.
+    """
+    request, place = current.get(), running.get()
+    if request is None or place is None or place.task_id != request.id:
+        raise ValueError("expected a task in the header of a chord to be running, got none")
+    place.workflow.add_member(place.node, canvas)
 
 
 def _is_single(canvas: Signature) -> bool:

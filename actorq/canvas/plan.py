@@ -23,7 +23,7 @@ from actorq.canvas.signature import Signature
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["NOBODY", "Kind", "Node", "Plan", "make_plan"]
+__all__ = ["NOBODY", "Kind", "Node", "Plan", "extend_plan", "make_plan"]
 
 NOBODY: Final = -1
 _START: Final = ("countdown", "eta")  # options of a whole that are for what starts first
@@ -72,6 +72,21 @@ def make_plan(canvas: Signature) -> Plan:
     builder = _Builder()
     ends = builder.build(canvas)
     return Plan(builder.nodes, *ends) if ends else Plan([])
+
+
+def extend_plan(plan: Plan, join: int, canvas: Signature) -> int:
+    """Add a canvas to a plan, as one more member of the group that ends there; return its first node, NOBODY if it is nothing.
+
+    What is there keeps its number.
+    """
+    builder = _Builder()
+    builder.nodes = plan.nodes
+    ends = builder.build(canvas)
+    if ends is None:
+        return NOBODY
+    plan.nodes[join].members.append(ends[1])
+    plan.nodes[ends[1]].next = join
+    return ends[0]
 
 
 class _Builder:

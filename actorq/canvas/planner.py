@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from actorq.canvas.plan import NOBODY, Kind, Plan
+from actorq.canvas.plan import NOBODY, Kind, Plan, extend_plan
 from actorq.canvas.signature import Signature
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-__all__ = ["Ended", "Errback", "Fail", "Finish", "Start", "State", "begin", "step"]
+__all__ = ["Ended", "Errback", "Fail", "Finish", "Start", "State", "add_member", "begin", "step"]
 
 NO_VALUE: Final = NOBODY
 
@@ -97,6 +97,29 @@ def step(plan: Plan, state: State, events: Iterable[Ended]) -> tuple[State, list
     for event in events:
         move.take(event)
     return move.close() if move.has_moved else (state, [])
+
+
+def add_member(plan: Plan, state: State, node: int, canvas: Signature) -> tuple[State, list[Effect]]:
+    """Add a member to the header of the chord in which the task of a node is that runs; the plan gets the new nodes.
+
+    Raises:
+        ValueError: it isn't in a header.
+    """
+    join = node
+    while join != NOBODY and plan.nodes[join].kind is not Kind.JOIN:
+        join = plan.nodes[join].next
+    body = NOBODY if join == NOBODY else plan.nodes[join].next
+    if body == NOBODY or plan.nodes[body].kind is Kind.JOIN:
+        call = plan.nodes[node].call
+        raise ValueError(f"expected {call!r} to be in the header of a chord, got one that isn't")
+    entry = extend_plan(plan, join, canvas)
+    if entry == NOBODY:
+        return state, []
+    waits = {**state.waits, join: state.waits[join] + 1} if join in state.waits else state.waits
+    ended = state.ended.ljust(len(plan.nodes) // 8 + 1, b"\0")
+    move = _Move(plan, State(ended, waits, state.open, state.failed))
+    move.start(entry, NO_VALUE)
+    return move.close()
 
 
 class _Move:

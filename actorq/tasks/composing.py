@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from actorq.errors import ActorqError, Replace
+from actorq.tasks.request import current
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -62,3 +65,41 @@ class Composable:
         from actorq.canvas import chunks  # noqa: PLC0415
 
         return chunks(self.s(), it, n)
+
+    # -- inside a run -------------------------------------------------------------------------------------------------
+
+    def replace(self, sig: Any) -> Any:
+        """End this run, and have a signature run in the place of the task: `return self.replace(sig)`.
+
+        What replaces it has its id, and its result is the task's: what follows, the group it is a member of, its callbacks and
+        errbacks stay. In a direct call it is run here, and its value returned.
+
+        Raises:
+            Replace: for whoever runs the task. TypeError: it isn't a signature.
+            ActorqError: the task runs in a node, which can't replace tasks yet.
+        """
+        from actorq.canvas.signature import as_signature  # noqa: PLC0415  see above
+
+        return self.on_replace(as_signature(sig, "what replaces a task"))
+
+    def on_replace(self, sig: Signature) -> Any:
+        """Called by `replace`; who overrides it returns what `super().on_replace(sig)` returns."""
+        request = current.get()
+        if request is None or request.called_directly:
+            return self.app.run_canvas(sig).get(disable_sync_subtasks=False)
+        if not request.is_eager:
+            raise ActorqError(
+                f"expected {self.name} to run in eager mode, got a run in a node: it can't replace tasks yet; send"
+                " the other task with delay() instead"
+            )
+        raise Replace(sig)
+
+    def add_to_chord(self, sig: Any) -> None:
+        """Add one more member to the header of a chord in which the running task is. It runs after this run.
+
+        Raises:
+            ValueError: the task isn't in the header of a chord. TypeError: that isn't a signature.
+        """
+        from actorq.canvas.signature import as_signature  # noqa: PLC0415
+
+        self.app.add_to_chord(as_signature(sig, "a new member of a chord's header"))

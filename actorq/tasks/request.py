@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from actorq.messages.updates import Update
     from actorq.tasks.task import Task
 
-__all__ = ["Request", "current", "current_request", "current_task", "pop_request", "push_request"]
+__all__ = ["NESTING", "Request", "current", "current_request", "current_task", "pop_request", "push_request"]
 
+NESTING: Final = "replaced_task_nesting"  # the header
 MAX_CHILDREN: Final = 1_000  # of one run; bounds what is stored with its result
 
 
@@ -206,7 +207,7 @@ class Request:
     @property
     def replaced_task_nesting(self) -> int:
         """How often a task before it has replaced itself."""
-        return 0
+        return int(self.headers.get(NESTING, 0))
 
     # Workflows aren't there yet: nothing comes after a task, and none belongs to others.
     group = group_index = chord = chain = callbacks = errbacks = None

@@ -8,16 +8,17 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actorq.canvas import Signature, group, signature
+from actorq.canvas import Signature, chord, group, signature
 from actorq.canvas.plan import NOBODY, Kind, make_plan
-from actorq.canvas.planner import Ended, Errback, Fail, Finish, Start, begin, step
+from actorq.canvas.planner import Ended, Errback, Fail, Finish, Start, add_member, begin, step
 from tests.canvases import CANVASES, FAILED, FAILED_GROUP, NOTHING, Interpreter, Record, arguments, is_nothing, normal
 
 
 class Machine:
     """Runs a canvas by the planner: its tasks end in any order, and some of them twice."""
 
-    def __init__(self, canvas: Signature, failing: set[str], rng: random.Random) -> None:
+    def __init__(self, canvas: Signature, failing: set[str], rng: random.Random, late: Signature | None = None) -> None:
+        self.late = late
         self.plan, self.failing, self.rng, self.record = make_plan(canvas), failing, rng, Record()
         self.values: dict[int, Any] = {}
         self.open: list[int] = []
@@ -27,6 +28,9 @@ class Machine:
     def run(self) -> Record:
         state, effects = begin(self.plan)
         self.apply(effects)
+        if self.late is not None:
+            state, effects = add_member(self.plan, state, self.plan.nodes[0].starts[0], self.late)
+            self.apply(effects)
         past: list[Ended] = []
         while self.open:
             self.rng.shuffle(self.open)
@@ -84,6 +88,16 @@ def test_it_agrees_with_the_interpreter(canvas: Any, failing: set[int], seed: in
     assert record.errbacks == interpreter.record.errbacks
     if not is_nothing(canvas):
         assert record.result == (FAILED if result is FAILED_GROUP else result)
+
+
+@given(members=st.lists(CANVASES, max_size=2), late=CANVASES, failing=st.sets(st.integers(0, 20)), seed=st.integers())
+def test_a_member_that_is_added_late_is_like_one_that_was_there(
+    members: list[Any], late: Any, failing: set[int], seed: int
+) -> None:
+    names = {f"t{number}" for number in failing}
+    first, body, rng = Signature("first"), Signature("body").on_error(Signature("told")), random.Random(seed)
+    known = Machine(chord([first, *members, late], body), names, rng).run()
+    assert Machine(chord([first, *members], body), names, rng, late).run() == known
 
 
 @given(canvas=CANVASES)

@@ -15,6 +15,7 @@ from actorq import (
     ChordError,
     NotRegistered,
     RemoteError,
+    Task,
     WouldBlock,
     chain,
     chord,
@@ -245,6 +246,82 @@ def test_map_starmap_and_chunks(tasks):
     assert add.chunks(zip(range(5), range(5), strict=True), 2).delay().get() == [[0, 2], [4, 6], [8]]
     assert tasks["slow"].map([1, 2])() == [2, 4]
     assert tasks["fail"].map([1]).apply().failed()
+
+
+# -- what changes while it runs --------------------------------------------------------------------------------------------
+
+
+def test_what_replaces_a_task_has_its_id_and_what_follows_it(app, tasks):
+    @app.task(name="again", bind=True)
+    def again(self, times):
+        if times:
+            return self.replace(again.s(times - 1))
+        request = self.request
+        return [request.id, request.replaced_task_nesting, request.parent_id]
+
+    assert again.delay(2).get()[1] == 2
+    result = (tasks["add"].s(1, 1).set(task_id="before") | again.s().set(task_id="mine").link(tasks["say"].s())).delay()
+    assert (result.id, result.get()) == ("mine", ["mine", 2, "before"])
+    assert said == [[["mine", 2, "before"]]]
+    assert again.apply((1,)).get()[1] == 1
+    assert again(1)[1] == 0, "a direct call has no id to keep"
+
+
+def test_a_group_may_replace_a_task_and_a_failure_of_what_replaces_it_is_its_own(app, tasks):
+    @app.task(name="spread", bind=True, autoretry_for=(Exception,))
+    def spread(self, count):
+        return self.replace(group(tasks["add"].s(each, each) for each in range(count)))
+
+    @app.task(name="give_way", bind=True)
+    def give_way(self):
+        return self.replace(tasks["fail"].s())
+
+    assert (spread.s(3) | tasks["total"].s()).delay().get() == 6
+    assert chord([spread.s(2), spread.s(3)], tasks["say"].s()).delay().successful()
+    assert said.pop() == [[[0, 2], [0, 2, 4]]]
+    result = (give_way.s().set(task_id="gave").on_error(tasks["say_id"].s()) | tasks["say"].s()).delay()
+    assert (str(result.result), said) == ("no", ["gave"])
+
+
+def test_a_task_may_do_something_when_it_is_replaced(app, tasks):
+    class Loud(Task[[], int]):
+        name = "loud"
+
+        def run(self):
+            return self.replace(tasks["add"].s(1, 1))
+
+        def on_replace(self, sig):
+            said.append(sig.task)
+            return super().on_replace(sig)
+
+    assert app.register_task(Loud).delay().get() == 2
+    assert said == ["add"]
+
+
+def test_what_cannot_replace_a_task_fails_it(app):
+    @app.task(name="wrong", bind=True)
+    def wrong(self, name):
+        return self.replace(app.signature(name) if name else "add")
+
+    assert isinstance(wrong.delay("nobody").result, NotRegistered)
+    assert "expected what replaces a task to be a signature, got 'add'" in str(wrong.delay("").result)
+
+
+def test_a_task_in_the_header_of_a_chord_may_add_members(app, tasks):
+    @app.task(name="more", bind=True)
+    def more(self, times):
+        if times:
+            self.add_to_chord(more.s(times - 1))
+        return times
+
+    result = chord([more.s(2), tasks["add"].s(5, 5)])(tasks["say"].s())
+    assert said == [[[2, 10, 1, 0]]]
+    assert result.parent.get() == [2, 10, 1, 0]
+    for elsewhere in (more.s(1), more.s(1) | tasks["say"].s(), group(more.s(1), more.s(1))):
+        result = elsewhere.delay()
+        assert result.failed()
+        with pytest.raises(ValueError, match="header of a chord"):
+            result.get()
 
 
 # -- what can't be run -----------------------------------------------------------------------------------------------------
