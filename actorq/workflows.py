@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from actorq.canvas.maps import xmap
 from actorq.eager import find_here
 from actorq.eager_workflow import EagerWorkflow, running
 from actorq.errors import ActorqError
@@ -39,6 +40,8 @@ def send_canvas(app: App, canvas: Signature) -> Any:
         ActorqError: it is a workflow, and none can be sent yet.
         TypeError, ValueError, EncodeError, QueueFull: see `Task.apply_async`.
     """
+    if app.conf.task_always_eager:
+        add_built_in(app)
     if _is_single(canvas):
         args, kwargs = canvas.call_arguments()
         return app.send_task(canvas.task, args, kwargs, **canvas.options)
@@ -91,4 +94,4 @@ def add_to_chord(canvas: Signature) -> None:
 
 
 def _is_single(canvas: Signature) -> bool:
-    return canvas.subtask_type is None and not canvas.callbacks and not canvas.errbacks
+    return (canvas.subtask_type is None or isinstance(canvas, xmap)) and not canvas.callbacks and not canvas.errbacks

@@ -45,6 +45,7 @@ from actorq.slot.orders import (
 )
 from actorq.slot.process import BETWEEN, count_threads, die_at_end_of, set_process_name
 from actorq.slot.start import ignore_stop_signals, run_slot, tie_to_node
+from actorq.tasks.built_in import add_built_in, is_built_in
 from actorq.tasks.options import OPTION_NAMES
 
 if TYPE_CHECKING:
@@ -193,6 +194,7 @@ def describe_app(app: App) -> AppInfo:
                 }
             )
             for name, task in app.tasks.items()
+            if not is_built_in(name)
         },
         conf=_make_plain(app.conf.as_dict()),
         node_plugins=tuple(plugin.name for plugin in app.plugins if has_node_parts(plugin)),
@@ -207,6 +209,7 @@ def _load(options: ZygoteOptions) -> App | None:
 
     app = load_app(options.app)
     app.import_includes()
+    add_built_in(app)
     app.plugins.add_specs(options.plugins)
     for plugin in app.plugins.load():
         if plugin.name in options.values:
