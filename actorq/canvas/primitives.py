@@ -66,6 +66,19 @@ class chain(Primitive):  # noqa: N801  Celery's name
         """The members, in order."""
         return self._tasks
 
+    @property
+    def id(self) -> str | None:
+        """The id of its result, which is its last task's."""
+        return super().id or (self._tasks[-1].id if self._tasks else None)
+
+    def freeze(self, id: str | None = None) -> Self:
+        """Return it with ids for all of its tasks; this one is the last one's."""
+        tasks = [each.freeze() for each in self._tasks]
+        if tasks:
+            tasks[-1] = tasks[-1].freeze(id or self.id)
+        options = {name: value for name, value in self._options.items() if name != "task_id"}
+        return self.replace(tasks=tuple(tasks), options=options)
+
     def parts(self) -> Iterable[Signature]:
         """Return its members."""
         return self.tasks
@@ -154,6 +167,10 @@ class group(Primitive):  # noqa: N801  Celery's name
         """Return it with an errback for each member."""
         return self.replace(members=self._members.map(lambda each: each.link_error(errback)))
 
+    def freeze(self, id: str | None = None) -> Self:
+        """Return it with an id for the whole and for each member."""
+        return super().freeze(id).replace(members=self._members.map(lambda each: each.freeze()))
+
     def skew(self, start: float = 1.0, stop: float | None = None, step: float = 1.0) -> Self:
         """Return it with a countdown for each member: `start`, `start + step`, … below `stop`, then again from `start`."""
         countdowns = _skewed(start, stop, step)
@@ -199,6 +216,16 @@ class chord(Primitive):  # noqa: N801  Celery's name
     def header(self) -> group:
         """The group."""
         return self._header
+
+    @property
+    def id(self) -> str | None:
+        """The id of its result, which is its body's."""
+        return super().id or (None if self._body is None else self._body.id)
+
+    def freeze(self, id: str | None = None) -> Self:
+        """Return it with ids for header and body; this one is the body's."""
+        options = {name: value for name, value in self._options.items() if name != "task_id"}
+        return self.replace(header=self._header.freeze(), body=self._need_body().freeze(id or self.id), options=options)
 
     @property
     def tasks(self) -> tuple[Signature, ...]:

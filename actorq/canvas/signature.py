@@ -9,6 +9,7 @@ look like Celery's. Names and meanings are Celery's too, see its "Canvas: Design
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, Self
 
@@ -109,7 +110,7 @@ class Signature(Mapping[str, Any]):
 
     @property
     def id(self) -> str | None:
-        """The task id it was frozen with, else None."""
+        """The id of its result, where it was frozen or given one, else None."""
         return self._options.get("task_id")
 
     @property
@@ -149,6 +150,13 @@ class Signature(Mapping[str, Any]):
         """Return it with other options, as for `apply_async`."""
         made = self.clone(**options)
         return made if immutable is None else made.replace(immutable=bool(immutable))
+
+    def freeze(self, id: str | None = None) -> Self:
+        """Return it with ids for all of its results, before it is sent: this one (None: the one it has, or a fresh one) for its own.
+
+        Callbacks and errbacks are left as they are.
+        """
+        return self.set(task_id=id or self.id or str(uuid.uuid4()))
 
     def bind(self, sender: Sender) -> Self:
         """Return it with this application to send it."""

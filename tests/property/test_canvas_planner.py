@@ -106,6 +106,16 @@ def test_a_document_has_the_same_plan(canvas: Any) -> None:
 
 
 @given(canvas=CANVASES)
+def test_the_id_of_what_was_frozen_is_that_of_its_result(canvas: Any) -> None:
+    frozen = normal(canvas).freeze()
+    plan = make_plan(frozen)
+    if not is_nothing(frozen):
+        result = plan.nodes[plan.result]
+        assert frozen.id is not None
+        assert frozen.id == (result.id if result.call is None else result.call.id)
+
+
+@given(canvas=CANVASES)
 def test_plans_are_linear(canvas: Any) -> None:
     def size(each: Any) -> int:
         return 1 + sum(map(size, (*each.parts(), *each.callbacks)))

@@ -201,6 +201,16 @@ def test_a_value_that_does_not_travel_fails_the_task(tasks):
     assert "object" in str(result.result)
 
 
+def test_results_have_the_ids_that_were_frozen(tasks):
+    add = tasks["add"]
+    canvas = (group(add.s(1, 1), add.s(2, 2)) | tasks["total"].s() | add.s(1)).freeze()
+    result = canvas.delay()
+    assert (result.id, result.get()) == (canvas.id, 7)
+    assert [each.id for each in result.parent.parent] == [each.id for each in canvas.tasks]
+    assert result.parent.parent.id == canvas.header.id
+    assert group(add.s(each, 1) for each in range(2)).freeze("all").delay().id == "all"
+
+
 # -- links -----------------------------------------------------------------------------------------------------------------
 
 

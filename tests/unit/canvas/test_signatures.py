@@ -67,6 +67,21 @@ def test_frozen_ids_are_kept_in_documents():
     assert signature(dict(A.set(task_id="mine"))).id == "mine"
 
 
+def test_freezing_gives_every_result_an_id_once():
+    frozen = (A | group(B, C | D) | s("e")).freeze("mine")
+    first, rest = frozen.tasks
+    members = rest.header.tasks
+    ids = [first.id, rest.header.id, members[0].id, *(each.id for each in members[1].tasks), rest.body.id]
+    assert None not in ids
+    assert len({*ids}) == 6
+    assert (frozen.id, rest.id, rest.body.id) == ("mine", "mine", "mine")
+    assert members[1].id == members[1].tasks[-1].id
+    assert frozen.freeze() == frozen
+    assert signature(dict(frozen)) == frozen
+    assert A.id is None
+    assert chain().freeze() == chain()
+
+
 def test_it_is_sent_by_the_application_of_one_of_its_parts():
     recorder = Recorder()
     assert A.bind(recorder).delay(1, x=2) == "result"
