@@ -295,6 +295,9 @@ class App:
             TypeError, ValueError: an option is unknown or doesn't fit.
         """
         confirm = bool(options.pop("confirm", False))
+        if "link" in options or "link_error" in options:
+            linked: AsyncResult[Any] = self.send_canvas(self.signature(name, args, kwargs, options))
+            return linked
         known = self.tasks.get(name)
         plan = known.get_plan() if known is not None else plan_unregistered(name, self.conf, self.routes)
         given = {key: value for key, value in options.items() if value is not None}

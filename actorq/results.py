@@ -453,9 +453,19 @@ class EagerResult(Generic[R]):
 
     def collect(
         self, timeout: float | None = None, *, propagate: bool = True, disable_sync_subtasks: bool = True
-    ) -> Iterator[tuple[Self, Any]]:
-        """Yield itself and its value."""
-        yield self, self.get(timeout, propagate, disable_sync_subtasks=disable_sync_subtasks)
+    ) -> Iterator[tuple[Any, Any]]:
+        """Yield `(result, value)` of itself and of all that follows it in a workflow, groups and their members included.
+
+        Breadth first, each once.
+        """
+        waiting: deque[Any] = deque([self])
+        seen = {self.id}
+        while waiting:
+            result = waiting.popleft()
+            yield result, result.get(timeout, propagate, disable_sync_subtasks=disable_sync_subtasks)
+            fresh = [child for child in result.children if child.id not in seen]
+            seen.update(child.id for child in fresh)
+            waiting.extend(fresh)
 
     def as_tuple(self) -> tuple[Any, None]:
         """Return it as `AsyncResult.as_tuple` does; what it stands for is stored nowhere."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from actorq.canvas.maps import xmap
+from actorq.canvas.plan import LINKS
 from actorq.eager import find_here
 from actorq.eager_workflow import EagerWorkflow, running
 from actorq.errors import ActorqError
@@ -44,7 +45,8 @@ def send_canvas(app: App, canvas: Signature) -> Any:
         add_built_in(app)
     if _is_single(canvas):
         args, kwargs = canvas.call_arguments()
-        return app.send_task(canvas.task, args, kwargs, **canvas.options)
+        options = {name: value for name, value in canvas.options.items() if name not in LINKS}  # there are none
+        return app.send_task(canvas.task, args, kwargs, **options)
     if app.conf.task_always_eager:
         return run_canvas(app, canvas)
     raise ActorqError(

@@ -23,12 +23,12 @@ from actorq.canvas.signature import Signature
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["NOBODY", "Kind", "Node", "Plan", "extend_plan", "make_plan"]
+__all__ = ["LINKS", "NOBODY", "Kind", "Node", "Plan", "extend_plan", "make_plan"]
 
 NOBODY: Final = -1
 _START: Final = ("countdown", "eta")  # options of a whole that are for what starts first
 _END: Final = ("task_id",)  # … for what gives its result
-_LINKS: Final = ("link", "link_error")
+LINKS: Final = ("link", "link_error")
 
 
 class Kind(IntEnum):
@@ -131,7 +131,7 @@ class _Builder:
         if isinstance(part, group):
             return self._build_group(part)
         options = part.options
-        callbacks, errbacks = (options.pop(name, ()) for name in _LINKS)
+        callbacks, errbacks = (options.pop(name, ()) for name in LINKS)
         number = self._add(Node(Kind.TASK, part.replace(options=options), errbacks=list(errbacks)))
         for callback in callbacks:
             ends = self.build(callback)
@@ -182,7 +182,7 @@ def _spread_chain(whole: chain) -> list[Signature]:
     options, tasks = whole.options, list(whole.tasks)
     if not tasks or not (whole.args or whole.kwargs or options):
         return tasks
-    start, end, links = _take(options, _START), _take(options, _END), _take(options, _LINKS)
+    start, end, links = _take(options, _START), _take(options, _END), _take(options, LINKS)
     args, kwargs = ((), {}) if whole.immutable else (whole.args, whole.kwargs)
     tasks = [_link(each.set(**options), link_error=links.get("link_error", ())) for each in tasks]
     tasks[0] = tasks[0].clone(args, kwargs, **start)
@@ -197,7 +197,7 @@ def _hand_down(whole: group) -> group:
     end = _take(options, _END)
     if not (args or kwargs or options):
         return whole
-    links = _take(options, _LINKS)
+    links = _take(options, LINKS)
     return group([_link(each.clone(args, kwargs, **options), **links) for each in whole.iter_tasks()], **end)
 
 

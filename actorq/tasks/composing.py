@@ -66,6 +66,15 @@ class Composable:
 
         return chunks(self.s(), it, n)
 
+    def apply_linked(
+        self, args: Sequence[Any], kwargs: Mapping[str, Any] | None, options: Mapping[str, Any], *, throw: bool | None
+    ) -> Any:
+        """Run it here with its callbacks and errbacks: `apply` with `link` or `link_error`."""
+        result = self.app.run_canvas(self.signature(args, kwargs, **options))
+        if throw:
+            result.get(disable_sync_subtasks=False)
+        return result
+
     # -- inside a run -------------------------------------------------------------------------------------------------
 
     def replace(self, sig: Any) -> Any:

@@ -261,11 +261,16 @@ class Task(Composable, Generic[P, R]):
     ) -> EagerResult[R]:
         """Run the task here, retries included (at once), and return a result like `apply_async` would.
 
-        `options` are those of `apply_async`; the request shows them, but nothing waits, expires or is killed. With `throw`
-        an exception is raised; None: as the setting `task_eager_propagates` says.
+        `options` are those of `apply_async`. With `link` or `link_error` it is a workflow, and everything goes through the codec.
+        The request shows the others, but nothing waits, expires or is killed. With `throw` an exception is raised; None: as the
+        setting `task_eager_propagates` says.
         """
         given = {key: value for key, value in options.items() if value is not None}
-        result: EagerResult[R] = self.app.run_eagerly(
+        result: EagerResult[R]
+        if "link" in given or "link_error" in given:
+            result = self.apply_linked(args, kwargs, given, throw=throw)
+            return result
+        result = self.app.run_eagerly(
             self, tuple(args), dict(kwargs or {}), throw=throw, retries=retries, options=given
         )
         return result

@@ -110,6 +110,8 @@ def test_a_chain_hands_each_result_on_and_its_own_is_that_of_the_last(tasks):
     assert result.get() == 20
     assert [result.parent.get(), result.parent.parent.get(), result.parent.parent.parent] == [6, 3, None]
     assert result.parent.children == [result]
+    first = (add.s(1, 2) | group(add.s(1), add.s(2))).delay().parent
+    assert [value for _, value in first.collect()] == [3, [4, 5], 4, 5]
     assert add.s(1, 1).apply().get() == 2
 
 
@@ -214,14 +216,19 @@ def test_results_have_the_ids_that_were_frozen(tasks):
 # -- links -----------------------------------------------------------------------------------------------------------------
 
 
-def test_callbacks_are_called_on_success_only_with_the_result_first(tasks):
+def test_callbacks_are_called_on_success_only_with_the_result_first(app, tasks):
     tasks["add"].s(1, 2).link(tasks["say"].s("a")).link(tasks["add"].s(4) | tasks["say"].s("b")).delay()
     assert said == [[3, "a"], [7, "b"]]
     said.clear()
     tasks["fail"].s().link(tasks["say"].s()).delay()
     assert said == []
     assert tasks["add"].apply_async((1, 2), link=tasks["say"].s("c")).get() == 3
-    assert said == [[3, "c"]]
+    assert tasks["add"].apply((1, 2), link=tasks["say"].s("d")).get() == 3
+    assert app.send_task("add", (1, 2), link=dict(tasks["say"].s("e"))).get() == 3
+    assert app.send_task("add", (1, 2), link=[]).get() == 3
+    assert said == [[3, "c"], [3, "d"], [3, "e"]]
+    with pytest.raises(ValueError, match="no"):
+        tasks["fail"].apply(link_error=tasks["say_id"].s(), throw=True)
 
 
 def test_an_errback_with_one_argument_gets_the_id_and_one_with_three_what_happened(tasks):
