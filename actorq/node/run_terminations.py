@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from actorq.log import get_logger
 from actorq.node.messages import RunSpared, TerminateRun
-from actorq.slot.line import LineView
+from actorq.slot.line_view import LineView
 from actorq.slot.rows import Condemned
 
 if TYPE_CHECKING:

@@ -29,7 +29,8 @@ from actorq.node.messages import ForkFailed, ForkSlot, LookForStrays, ReplaceSlo
 from actorq.node.run_terminations import RunTerminations
 from actorq.node.slot_watch import SlotWatch
 from actorq.node.verdicts import pardon
-from actorq.slot.line import LineView, trace_path
+from actorq.slot.layout import trace_path
+from actorq.slot.line_view import LineView
 from actorq.slot.process import reap
 from actorq.slot.wear import NEAR
 
