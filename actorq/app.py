@@ -13,12 +13,13 @@ import threading
 import time
 import weakref
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Final, Self, cast
 
+from actorq.canvas_sender import CanvasSender
 from actorq.client.carried import CarriedSessions
-from actorq.client.loading import find_module_name, import_module, load_app
+from actorq.client.loading import guess_node_command, load_app
 from actorq.client.pipeline import Pipeline
-from actorq.client.session import Session
+from actorq.client.session import CONFIRM_S, Session
 from actorq.codec import TaskCodec, encode_body
 from actorq.config import load_settings
 from actorq.eager import find_here, run_applied, run_sent
@@ -26,11 +27,9 @@ from actorq.errors import ConfigError
 from actorq.plugins.collection import Plugins
 from actorq.plugins.hooks import Around
 from actorq.plugins.values import describe_call, read_call
-from actorq.results import CONFIRM_S, AsyncResult
-from actorq.tasks.defaults import TaskDefaults
-from actorq.tasks.origins import check_redefinition
+from actorq.registry import Registry
+from actorq.results import AsyncResult
 from actorq.tasks.request import current
-from actorq.tasks.routing import Routes
 from actorq.tasks.sending import (
     append_batch,
     apply_call_options,
@@ -39,55 +38,30 @@ from actorq.tasks.sending import (
     pack_message,
     plan_unregistered,
 )
-from actorq.tasks.task import Task
-from actorq.transport.paths import Home, find_home, is_default_home
+from actorq.transport.paths import Home, find_home
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from types import TracebackType
-    from typing import Concatenate, Literal, ParamSpec, Protocol, Unpack
 
-    from actorq.canvas import Signature
     from actorq.client.control import Control
     from actorq.client.dead_letters import DeadLetters
     from actorq.client.queues import Queues
     from actorq.config import Settings
+    from actorq.eager_result import EagerResult
     from actorq.embedded import Node
     from actorq.group_result import GroupResult
     from actorq.messages.task import TaskMessage
-    from actorq.results import EagerResult
-    from actorq.tasks.options import TaskOptions
     from actorq.tasks.plan import SendPlan
-    from actorq.tasks.request import Request
-    from actorq.tasks.task import CoroutineTask
-
-    P = ParamSpec("P")
-
-    class _Decorator(Protocol):
-        @overload
-        def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> CoroutineTask[P, R]: ...
-        @overload
-        def __call__(self, function: Callable[P, R], /) -> Task[P, R]: ...
-
-    class _BoundDecorator(Protocol):
-        @overload
-        def __call__(
-            self, function: Callable[Concatenate[Any, P], Coroutine[Any, Any, R]], /
-        ) -> CoroutineTask[P, R]: ...
-        @overload
-        def __call__(self, function: Callable[Concatenate[Any, P], R], /) -> Task[P, R]: ...
-
+    from actorq.tasks.task import Task
 
 __all__ = ["App", "load_app"]
-
-R = TypeVar("R")
-T = TypeVar("T", bound="Task[..., Any]")
 
 EXIT_S: Final = 0.2  # how long a clean exit of the interpreter may take to ship what is left
 MANY: Final = 256  # tasks that `delay_many` writes with one system call
 
 
-class App:
+class App(CanvasSender, Registry):
     """A set of tasks under one name, and a home where they are kept.
 
     `home` is a folder (else the broker URL's, else `ACTORQ_HOME`, else one of this user under the application's name).
@@ -105,12 +79,8 @@ class App:
     ) -> None:
         if not name or "/" in name or name.startswith("."):
             raise ConfigError(f"expected the application's name to be usable as a folder's name, got {name!r}")
+        super().__init__(load_settings(config), include)
         self.name = name
-        self.conf = load_settings(config)
-        self.routes = Routes(self.conf.task_routes)
-        self.task_defaults = TaskDefaults(self.conf)
-        self.include = (include,) if isinstance(include, str) else tuple(include)
-        self.tasks: dict[str, Task[..., Any]] = {}
         self.plugins = Plugins(self.conf, self._forget_plans)
         self._home = find_home(name, broker=broker, home=home)
         self._session: Session | None = None
@@ -123,69 +93,6 @@ class App:
     def home(self) -> Home:
         """Where this application's things are."""
         return self._home
-
-    # -- defining tasks -----------------------------------------------------------------------------------------------
-
-    @overload
-    def task(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> CoroutineTask[P, R]: ...
-    @overload
-    def task(self, function: Callable[P, R], /) -> Task[P, R]: ...
-    @overload
-    def task(self, *, bind: Literal[True], **options: Unpack[TaskOptions]) -> _BoundDecorator: ...
-    @overload
-    def task(self, *, bind: Literal[False] = False, **options: Unpack[TaskOptions]) -> _Decorator: ...
-    def task(self, *function: Any, **options: Any) -> Any:
-        """Make a function or a coroutine function a task; with or without options: `@app.task`, `@app.task(bind=True)`.
-
-        Raises:
-            TypeError, ValueError: an option is unknown or doesn't fit, or the name is taken by another function.
-        """
-        if len(function) > 1:
-            raise TypeError(f"expected one function, got {len(function)} positional arguments")
-        if function:
-            return self._define(function[0], options)
-        return lambda function: self._define(function, options)
-
-    def _define(self, function: Any, options: dict[str, Any]) -> Task[..., Any]:
-        if not callable(function) or isinstance(function, type):
-            raise TypeError(f"expected a function as a task, got {function!r}; use register_task for a class")
-        base = options.get("base") or Task
-        if not (isinstance(base, type) and issubclass(base, Task)):
-            raise TypeError(f"expected base to be a subclass of actorq.Task, got {base!r}")
-        name = options.get("name") or f"{find_module_name(function)}.{function.__qualname__}"
-        task: Task[..., Any] = base()
-        task.attach(self, name, function, options)
-        return self._register(task)
-
-    def register_task(self, task: T | type[T]) -> T:
-        """Register a class-based task, given as the class or as an instance; return the instance.
-
-        Raises:
-            TypeError, ValueError: it isn't a task, one of its attributes doesn't fit, or another task has the name.
-        """
-        instance = task() if isinstance(task, type) else task
-        if not isinstance(instance, Task):
-            raise TypeError(f"expected a subclass of actorq.Task or an instance of one, got {task!r}")
-        name = instance.name or f"{find_module_name(type(instance))}.{type(instance).__qualname__}"
-        instance.attach(self, name, None, {})
-        self._register(instance)
-        return instance
-
-    def _register(self, task: Task[..., Any]) -> Task[..., Any]:
-        known = self.tasks.get(task.name)
-        if known is not None:
-            check_redefinition(task.name, known.body, task.body)
-        self.tasks[task.name] = task
-        return task
-
-    def import_includes(self) -> None:
-        """Import the modules of `include`, so that their tasks are there.
-
-        Raises:
-            ConfigError: one of them can't be imported.
-        """
-        for name in self.include:
-            import_module(name)
 
     # -- sending ------------------------------------------------------------------------------------------------------
 
@@ -352,60 +259,6 @@ class App:
             result = call.result = run_sent(task, hooks.running, message, body, codec, is_awaited=is_awaited)
         return result
 
-    # -- workflows: `actorq.workflows` does it ------------------------------------------------------------------------
-
-    def signature(
-        self,
-        varies: Any,
-        args: Sequence[Any] | None = None,
-        kwargs: Mapping[str, Any] | None = None,
-        options: Mapping[str, Any] | None = None,
-        *,
-        immutable: bool = False,
-    ) -> Signature:
-        """Return a signature that this application sends: of a task's name, of a document, or the one given, with more.
-
-        Raises:
-            TypeError, ValueError: it is none of these.
-        """
-        from actorq.canvas import signature  # noqa: PLC0415  only for whoever has workflows
-
-        return signature(varies, args, kwargs, options, immutable=immutable, sender=self)
-
-    def call_canvas(self, canvas: Signature) -> Any:
-        """Call the task of a signature here, like a function: what `sig()` does."""
-        from actorq.workflows import call_canvas  # noqa: PLC0415  as above
-
-        return call_canvas(self, canvas)
-
-    def send_canvas(self, canvas: Signature) -> Any:
-        """Send a signature and return its result: what `sig.delay()` does."""
-        from actorq.workflows import send_canvas  # noqa: PLC0415  as above
-
-        return send_canvas(self, canvas)
-
-    def run_canvas(self, canvas: Signature) -> Any:
-        """Run a signature here, with everything through the codec, and return its result: what `sig.apply()` does."""
-        from actorq.workflows import run_canvas  # noqa: PLC0415  as above
-
-        return run_canvas(self, canvas)
-
-    def run_replacement(self, canvas: Signature, request: Request) -> Any:
-        """Run a signature here in the place of the task that runs, and return its value: for `Task.replace`."""
-        from actorq.workflows import run_replacement  # noqa: PLC0415  as above
-
-        return run_replacement(self, canvas, request)
-
-    def add_to_chord(self, canvas: Signature) -> None:
-        """Add a member to the header in which the running task is: what `Task.add_to_chord` does."""
-        from actorq.workflows import add_to_chord  # noqa: PLC0415  as above
-
-        add_to_chord(canvas)
-
-    def _forget_plans(self) -> None:
-        for task in self.tasks.values():
-            task.forget_plan()
-
     def pipeline(self, timeout: float = CONFIRM_S) -> Pipeline:
         """Return a context: whatever this thread sends inside is confirmed when it is left, by one wait."""
         return Pipeline(self, timeout)
@@ -495,11 +348,8 @@ class App:
 
     def use_settings(self, conf: Settings) -> None:
         """Go by other settings from now on; those of the outbox from the next one on, those of plugins not at all."""
-        routes, defaults = Routes(conf.task_routes), TaskDefaults(conf)
-        self.conf, self.routes, self.task_defaults = conf, routes, defaults
+        super().use_settings(conf)
         self._has_bounds = conf.has_bounds
-        for task in self.tasks.values():
-            task.apply_settings()
 
     def node(self, **options: Any) -> Node:
         """Return a node for this application as a context: it runs in a child process while the block does.
@@ -539,7 +389,8 @@ class App:
             return self._session
 
     def _make_session(self, carries: str = "") -> Session:
-        return Session(self._home, self.conf, self._guess_command(), carries)
+        command = guess_node_command(self.name, self.tasks, self._home)
+        return Session(self._home, self.conf, command, carries)
 
     def _find_session(self, queue: str) -> Session:
         """Return the session for a task of this queue, where some have bounds.
@@ -549,15 +400,6 @@ class App:
         """
         rule = self.conf.rule_of(queue)
         return (self._session or self._open()) if rule.max is None else self._carried.admit(queue, rule)
-
-    def _guess_command(self) -> str:
-        """Return the command line that starts a node for this home."""
-        import shlex  # noqa: PLC0415  2 ms, and only for whoever sends
-
-        module = next((name.rpartition(".")[0] for name in self.tasks), "")
-        home = str(self._home.path)
-        where = "" if is_default_home(self._home, self.name) else f" --home {shlex.quote(home)}"
-        return f"actorq node -A {module or 'yourmodule'}{where}"
 
     def forget_parent(self) -> None:
         """In a forked child: nothing of the parent's may be used, not even its locks."""

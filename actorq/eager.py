@@ -13,12 +13,12 @@ import traceback
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from actorq.codec import decode_body, decode_failure, decode_result, encode_failure
+from actorq.eager_result import EagerResult
 from actorq.errors import Ignore, NotRegistered, Reject, Replace, Retry, TaskIgnored, TaskRevoked
 from actorq.messages.ids import format_task_id, new_outbox_id
 from actorq.messages.states import FAILURE, IGNORED, REJECTED, RETRY, REVOKED, STARTED, SUCCESS
 from actorq.messages.task import FLAG_IGNORE_RESULT, TaskMessage
 from actorq.plugins.hooks import HookedTask
-from actorq.results import EagerResult
 from actorq.tasks.coroutines import run_to_end
 from actorq.tasks.handlers import tell_end
 from actorq.tasks.request import Request, current, pop_request, push_request

@@ -18,13 +18,13 @@ from actorq.canvas.plan import NOBODY, Kind, Node, Plan, make_plan
 from actorq.canvas.planner import NO_VALUE, Ended, Errback, Fail, Finish, Start, add_member, begin, step
 from actorq.codec.failures import say
 from actorq.eager import find_here
+from actorq.eager_result import EagerResult
 from actorq.errors import ChordError
 from actorq.group_result import GroupResult
 from actorq.log import get_logger
 from actorq.messages.ids import format_task_id, new_outbox_id
 from actorq.messages.states import FAILURE, SUCCESS
 from actorq.messages.task import TaskMessage
-from actorq.results import EagerResult
 from actorq.tasks.coroutines import run_to_end
 from actorq.tasks.errbacks import takes_details
 from actorq.tasks.request import NESTING, Request, current

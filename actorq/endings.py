@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from actorq.codec import decode_failure, decode_result
 from actorq.errors import Reject, RemoteError, TaskIgnored, TaskRevoked, WouldBlock
-from actorq.messages.states import IGNORED, NAMES, READY_STATES, REJECTED, REVOKED
+from actorq.messages.states import FAILURE, IGNORED, NAMES, READY_STATES, REJECTED, REVOKED, SUCCESS
 from actorq.messages.updates import LAST_UPDATE, read_update
 from actorq.tasks.request import current
 
@@ -17,9 +17,39 @@ if TYPE_CHECKING:
     from actorq.messages.task import ResultRecord
     from actorq.tasks.request import Request
 
-__all__ = ["call_back", "has_ended", "name_state", "rebuild_failure", "refuse_in_slot", "would_block"]
+__all__ = ["OneResult", "call_back", "has_ended", "name_state", "rebuild_failure", "refuse_in_slot", "would_block"]
 
 T = TypeVar("T")
+
+
+class OneResult:
+    """What holds for the result of one task, wherever it ran: it is its id to whoever compares or prints it."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        @property
+        def id(self) -> str: ...
+        @property
+        def state(self) -> str: ...
+
+    def successful(self) -> bool:
+        """Return whether the task has ended well."""
+        return self.state == SUCCESS
+
+    def failed(self) -> bool:
+        """Return whether the task has ended with an exception."""
+        return self.state == FAILURE
+
+    def __eq__(self, other: object) -> bool:
+        return self.id == (other if isinstance(other, str) else getattr(other, "id", None))
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def __str__(self) -> str:
+        return self.id
 
 
 def call_back(

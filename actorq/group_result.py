@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from actorq.app import App
-    from actorq.results import EagerResult
+    from actorq.eager_result import EagerResult
 
 __all__ = ["GroupResult", "result_from_tuple"]
 

@@ -6,11 +6,11 @@ never asked about again.
 
 from __future__ import annotations
 
-import threading
 import time
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from actorq.client.callbacks import Countdown
 from actorq.client.groups import load_group, make_id, save_group
 from actorq.client.progress import Bar
 from actorq.client.revoking import ASK_S, Revoked, revoke
@@ -78,18 +78,6 @@ class ResultSet(Generic[R]):  # noqa: PLW1641  members come and go, so there is 
 
     # -- waiting ------------------------------------------------------------------------------------------------------
 
-    def get(
-        self,
-        timeout: float | None = None,
-        propagate: bool = True,
-        interval: float | None = None,
-        callback: Callable[[str, R], object] | None = None,
-        *,
-        disable_sync_subtasks: bool = True,
-    ) -> list[R]:
-        """Wait for all and return their values in the order of the members. The same as `join_native`."""
-        return self.join_native(timeout, propagate, interval, callback, disable_sync_subtasks=disable_sync_subtasks)
-
     def join_native(
         self,
         timeout: float | None = None,
@@ -118,6 +106,8 @@ class ResultSet(Generic[R]):  # noqa: PLW1641  members come and go, so there is 
         if callback is not None:
             return []
         return [result.get(propagate=False, disable_sync_subtasks=disable_sync_subtasks) for result in self.results]
+
+    get = join_native
 
     def join(
         self,
@@ -212,7 +202,7 @@ class ResultSet(Generic[R]):  # noqa: PLW1641  members come and go, so there is 
         def settle() -> None:
             call_back(self, raise_failure, callback, on_error)
 
-        countdown = _Countdown(len(members), settle)
+        countdown = Countdown(len(members), settle)
         for result in members:
             result.then(countdown)
         return self
@@ -344,23 +334,6 @@ class ResultSet(Generic[R]):  # noqa: PLW1641  members come and go, so there is 
 def _as_end(state: str) -> str:
     """Return by which of the common ends one goes that a task has named itself."""
     return state if state in READY_STATES else IGNORED
-
-
-class _Countdown:
-    """Calls `action` when it was called `count` times, from whatever threads; at once where there is nothing to count."""
-
-    def __init__(self, count: int, action: Callable[[], None]) -> None:
-        self._left, self._action = count, action
-        self._lock = threading.Lock()
-        if not count:
-            action()
-
-    def __call__(self, _: object) -> None:
-        with self._lock:
-            self._left -= 1
-            is_last = not self._left
-        if is_last:
-            self._action()
 
 
 def _iterate_ended(

@@ -13,12 +13,13 @@ import msgspec
 from actorq.client.following import follow, read_meta
 from actorq.client.inbox import Waiter
 from actorq.client.revoking import revoke
+from actorq.client.session import CONFIRM_S
 from actorq.codec import decode_failure, decode_result
-from actorq.endings import call_back, has_ended, name_state, rebuild_failure, refuse_in_slot, would_block
+from actorq.eager_result import EagerResult
+from actorq.endings import OneResult, call_back, has_ended, name_state, rebuild_failure, refuse_in_slot
 from actorq.errors import ResultUnknown, TaskIgnored
-from actorq.messages.states import FAILURE, NUMBERS, SUCCESS, UNKNOWN
+from actorq.messages.states import NUMBERS, SUCCESS, UNKNOWN
 from actorq.messages.updates import LAST_UPDATE
-from actorq.tasks.request import current
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -27,17 +28,15 @@ if TYPE_CHECKING:
     from actorq.client.session import Session  # noqa: TC004  no result is ever encoded, so nobody looks its types up
     from actorq.errors import ResultTimeout
     from actorq.messages.task import ResultRecord  # noqa: TC004
-    from actorq.tasks.request import Request
 
 __all__ = ["AsyncResult", "EagerResult"]
 
 R = TypeVar("R")
 _SUCCESS: Final = NUMBERS[SUCCESS]
 _UNKNOWN: Final = NUMBERS[UNKNOWN]
-CONFIRM_S: Final = 5.0
 
 
-class AsyncResult(msgspec.Struct, Generic[R], eq=False, gc=False):
+class AsyncResult(OneResult, msgspec.Struct, Generic[R], eq=False, gc=False):
     """The result of a task that was sent. Made by `delay()`, or from an id by `app.AsyncResult(id)`.
 
     A Struct for its price: a loop of sends makes a hundred thousand, which the garbage collector would look through again
@@ -135,14 +134,6 @@ class AsyncResult(msgspec.Struct, Generic[R], eq=False, gc=False):
     def ready(self) -> bool:
         """Return whether the task has ended, in whatever way."""
         return self._look() is not None or has_ended(self._find_facts())
-
-    def successful(self) -> bool:
-        """Return whether the task has ended well."""
-        return self.state == SUCCESS
-
-    def failed(self) -> bool:
-        """Return whether the task has ended with an exception."""
-        return self.state == FAILURE
 
     @property
     def state(self) -> str:
@@ -346,154 +337,5 @@ class AsyncResult(msgspec.Struct, Generic[R], eq=False, gc=False):
             raise error
         return error
 
-    def __eq__(self, other: object) -> bool:
-        return self.id == (other if isinstance(other, str) else getattr(other, "id", None))
-
-    def __hash__(self) -> int:
-        return hash(self.id)
-
-    def __str__(self) -> str:
-        return self.id
-
     def __repr__(self) -> str:
         return f"<AsyncResult {self.id}>"
-
-
-class EagerResult(Generic[R]):
-    """The result of a task that ran here and has ended: of `task.apply()`, or of a send under `task_always_eager`."""
-
-    def __init__(
-        self,
-        task_id: str,
-        state: str,
-        value: R | BaseException | None,
-        text: str | None = None,
-        *,
-        was_sent: bool = False,
-        request: Request | None = None,
-    ) -> None:
-        """Keep it all; `was_sent`: it stands for a result from a node, and is as strict. `request` is that of a run which failed."""
-        self.id, self.state, self.result, self.traceback = task_id, state, value, text
-        self.request = request
-        self.parent: Any = None  # the result of what it follows in a workflow: of a task, or of a group
-        self.children: list[Any] = []  # of what follows it there; what it sent while it ran isn't noted
-        self._was_sent = was_sent
-
-    @property
-    def task_id(self) -> str:
-        """The same as `id`."""
-        return self.id
-
-    @property
-    def status(self) -> str:
-        """The same as `state`."""
-        return self.state
-
-    @property
-    def info(self) -> R | BaseException | None:
-        """The same as `result`, or the last word of a task that raised Ignore."""
-        return (
-            self.result.meta if isinstance(self.result, TaskIgnored) and self.result.meta is not None else self.result
-        )
-
-    def get(
-        self,
-        timeout: float | None = None,
-        propagate: bool = True,
-        interval: float | None = None,
-        *,
-        callback: Callable[[str, R], object] | None = None,
-        on_update: Callable[[str, Any], object] | None = None,
-        disable_sync_subtasks: bool = True,
-    ) -> R:
-        """Return the value, or raise what the task raised. There is nothing to wait for.
-
-        Raises:
-            WouldBlock: see `AsyncResult.get`; only where the task was sent, `apply` is a call.
-        """
-        request = current.get()
-        if request is not None and self._was_sent and disable_sync_subtasks and (request.is_eager or request.in_slot):
-            raise would_block(request, "get")
-        value = self._end(propagate=propagate)
-        if callback is not None:
-            callback(self.id, value)
-        return value
-
-    def updates(self, timeout: float | None = None, *, disable_sync_subtasks: bool = True) -> Iterator[tuple[str, Any]]:
-        """Return nothing to go through: it has run."""
-        return iter(())
-
-    def _end(self, *, propagate: bool) -> R:
-        if self.state != SUCCESS and propagate and isinstance(self.result, BaseException):
-            raise self.result
-        return cast("R", self.result)
-
-    def then(
-        self, callback: Callable[[Self], object], on_error: Callable[[BaseException], object] | None = None
-    ) -> Self:
-        """Call `callback(self)`; with `on_error`, that one where the task, or `callback`, has raised."""
-        call_back(self, lambda: self._end(propagate=True), callback, on_error)
-        return self
-
-    def ready(self) -> bool:
-        """Return True: it has run."""
-        return True
-
-    def successful(self) -> bool:
-        """Return whether it ended well."""
-        return self.state == SUCCESS
-
-    def failed(self) -> bool:
-        """Return whether it ended with an exception."""
-        return self.state == FAILURE
-
-    def after(self, parent_id: str) -> Self:
-        """Return it; nothing is noted."""
-        return self
-
-    def collect(
-        self, timeout: float | None = None, *, propagate: bool = True, disable_sync_subtasks: bool = True
-    ) -> Iterator[tuple[Any, Any]]:
-        """Yield `(result, value)` of itself and of all that follows it in a workflow, groups and their members included.
-
-        Breadth first, each once.
-        """
-        waiting: deque[Any] = deque([self])
-        seen = {self.id}
-        while waiting:
-            result = waiting.popleft()
-            yield result, result.get(timeout, propagate, disable_sync_subtasks=disable_sync_subtasks)
-            fresh = [child for child in result.children if child.id not in seen]
-            seen.update(child.id for child in fresh)
-            waiting.extend(fresh)
-
-    def as_tuple(self) -> tuple[Any, None]:
-        """Return it as `AsyncResult.as_tuple` does; what it stands for is stored nowhere."""
-        return (self.id, None if self.parent is None else self.parent.as_tuple()), None
-
-    def forget(self) -> None:
-        """Do nothing: it was never stored."""
-
-    def revoke(self, terminate: bool = False, signal: str = "SIGTERM", *, timeout: float = CONFIRM_S) -> str:
-        """Do nothing: it has run."""
-        return "ended"
-
-    def confirm(self, timeout: float = CONFIRM_S) -> None:
-        """Do nothing: it was never sent."""
-
-    def __await__(self) -> Generator[Any, None, R]:
-        """Return the value like `get`."""
-        yield from ()
-        return self._end(propagate=True)
-
-    def __eq__(self, other: object) -> bool:
-        return self.id == (other if isinstance(other, str) else getattr(other, "id", None))
-
-    def __hash__(self) -> int:
-        return hash(self.id)
-
-    def __str__(self) -> str:
-        return self.id
-
-    def __repr__(self) -> str:
-        return f"<EagerResult {self.id} {self.state}>"

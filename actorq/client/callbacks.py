@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from actorq.client.inbox import Waiter
     from actorq.messages.task import ResultRecord
 
-__all__ = ["Callbacks"]
+__all__ = ["Callbacks", "Countdown"]
 
 log = get_logger(__name__)
 
@@ -92,3 +92,20 @@ class Call:
         """Have the function called."""
         assert waiter.record is not None
         self._due.put((self, waiter.record))
+
+
+class Countdown:
+    """Calls `action` when it was called `count` times, from whatever threads; at once where there is nothing to count."""
+
+    def __init__(self, count: int, action: Callable[[], None]) -> None:
+        self._left, self._action = count, action
+        self._lock = threading.Lock()
+        if not count:
+            action()
+
+    def __call__(self, _: object) -> None:
+        with self._lock:
+            self._left -= 1
+            is_last = not self._left
+        if is_last:
+            self._action()

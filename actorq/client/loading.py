@@ -1,4 +1,4 @@
-"""Find an application by what was given as `-A`: `tasks`, `tasks:app`, `pkg.mod:attr`.
+"""Find an application by what was given as `-A`: `tasks`, `tasks:app`, `pkg.mod:attr`; and guess what is to be given.
 
 Invariant: whatever is wrong becomes one line that says where; the working directory counts as a place to import from, as
 it does for `python -m`.
@@ -13,13 +13,23 @@ import traceback
 from typing import TYPE_CHECKING, Any, Final
 
 from actorq.errors import ConfigError
+from actorq.transport.paths import is_default_home
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import ModuleType
 
     from actorq.app import App
+    from actorq.transport.paths import Home
 
-__all__ = ["describe_import_error", "find_module_name", "get_attribute", "import_module", "load_app"]
+__all__ = [
+    "describe_import_error",
+    "find_module_name",
+    "get_attribute",
+    "guess_node_command",
+    "import_module",
+    "load_app",
+]
 
 _ACTORQ: Final = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
 
@@ -120,3 +130,12 @@ def find_module_name(thing: Any) -> str:
         return str(spec.name).removesuffix(".__main__")
     path = getattr(main, "__file__", None)
     return os.path.splitext(os.path.basename(path))[0] if path else name
+
+
+def guess_node_command(name: str, tasks: Iterable[str], home: Home) -> str:
+    """Return the command line that starts a node for the application `name` with these tasks, in this home."""
+    import shlex  # noqa: PLC0415  2 ms, and only for whoever sends
+
+    module = next((task.rpartition(".")[0] for task in tasks), "")
+    where = "" if is_default_home(home, name) else f" --home {shlex.quote(str(home.path))}"
+    return f"actorq node -A {module or 'yourmodule'}{where}"

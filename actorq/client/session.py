@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from actorq.queue_rules import QueueRule
     from actorq.transport.paths import Home
 
-__all__ = ["Session"]
+__all__ = ["CONFIRM_S", "Session"]
 
+CONFIRM_S: Final = 5.0  # how long callers wait for a commit, or for an order to be carried out
 STATE_S: Final = 5.0  # how long a question for a state may take: longer than a hub's hand-over
 LAST_WORD_S: Final = 0.25  # how long a timed-out get() may take on top, to say what is known
 IDS: Final = 1_000  # task ids in one question

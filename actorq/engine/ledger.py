@@ -13,6 +13,7 @@ from actorq.engine.lanes import Lane
 from actorq.engine.leases import Lease, LeaseBook
 from actorq.engine.schema import ARRIVAL_BITS
 from actorq.engine.values import EPOCH_SHIFT, QueueStats
+from actorq.messages.ids import NUMBER_BITS
 
 if TYPE_CHECKING:
     import sqlite3
@@ -181,6 +182,10 @@ class Ledger:
         """Forget an outbox that was dropped."""
         self.outbox_nos.pop(self.outbox_ids.pop(outbox_no), None)
         self.taken.pop(outbox_no, None)
+
+    def get_outbox_id(self, key: int) -> int:
+        """Return whose task this is; 0 where its outbox is forgotten."""
+        return self.outbox_ids.get(key >> NUMBER_BITS, 0)
 
     def list_outboxes(self) -> dict[int, tuple[int, int]]:
         """Return `dict[outbox_id, (outbox_no, taken)]`."""

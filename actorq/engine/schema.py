@@ -10,7 +10,7 @@ Never `executemany`: it gives up the interpreter lock for each row.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 if TYPE_CHECKING:
     import sqlite3
@@ -28,9 +28,12 @@ __all__ = [
     "INSERT_TASKS",
     "SCHEMA",
     "SCHEMA_VERSION",
+    "TASK_COLUMNS",
+    "TaskRow",
     "delete_keys",
     "insert_rows",
     "select_keys",
+    "select_tasks",
 ]
 
 APPLICATION_ID: Final = 0x61637471  # "actq"
@@ -97,6 +100,8 @@ DELETE_EXPIRING: Final = (
     "DELETE FROM expiring WHERE key BETWEEN ? AND ?",
     _in_sizes("DELETE FROM expiring WHERE key IN (", "?", ")"),
 )
+TASK_COLUMNS: Final = "key, place, message, due_at, deliveries, fence"
+TaskRow: TypeAlias = "tuple[int, int, bytes, float | None, int, int]"  # of TASK_COLUMNS
 _SELECTS: Final[dict[str, tuple[tuple[int, str], ...]]] = {}
 
 
@@ -141,6 +146,11 @@ def select_keys(connection: sqlite3.Connection, columns_from: str, keys: Sequenc
             rows += connection.execute(sql, keys[at : at + size]).fetchall()
             at += size
     return rows
+
+
+def select_tasks(connection: sqlite3.Connection, keys: Sequence[int]) -> list[TaskRow]:
+    """Return the rows of tasks with these keys, in no particular order."""
+    return select_keys(connection, f"{TASK_COLUMNS} FROM tasks", keys)
 
 
 def _split_runs(keys: list[int]) -> tuple[list[tuple[int, int]], list[int]]:

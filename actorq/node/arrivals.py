@@ -15,7 +15,7 @@ from actorq.node.desks import SlotDesk
 from actorq.node.messages import OutboxLeft
 from actorq.node.peers import ClientPeer, NodePeer, SlotPeer
 from actorq.node.recovery import NODE_ENDED
-from actorq.slot.line import LineView
+from actorq.slot.line_view import LineView
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping

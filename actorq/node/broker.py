@@ -56,7 +56,7 @@ from actorq.node.peers import ClientPeer, NodePeer, SlotPeer
 from actorq.node.queues import Queues
 from actorq.node.recovery import read_lines, recover
 from actorq.node.registrations import Registrations
-from actorq.node.revocations import Revocations
+from actorq.node.revoke_orders import RevokeOrders
 from actorq.node.switchboard import Route, Switchboard
 from actorq.node.updates import drop_ended
 
@@ -152,7 +152,7 @@ class Broker(Actor):
             desk = ledger.open_outbox(BROADCAST_OUTBOX, no, taken)
             ask = self.inquiries.queues.ask
             self.broadcasts = Broadcasts(self, ledger, slots, desk, queues=settings.broadcasts, ask=ask)
-        self.revocations = Revocations(
+        self.revoke_orders = RevokeOrders(
             self,
             ledger,
             slots,
@@ -161,7 +161,7 @@ class Broker(Actor):
             switchboard=self.switchboard,
             reply=self.inquiries.reply,
         )
-        self.inquiries.add("revoke", self.revocations.ask)
+        self.inquiries.add("revoke", self.revoke_orders.ask)
         listings = Listings(
             self,
             self.node,
@@ -197,7 +197,7 @@ class Broker(Actor):
             wire.ANSWER: Route(wire.Answer, NodePeer, self.inquiries.answered),
             wire.SLOT_DIED: Route(wire.SlotDied, NodePeer, self._slot_died),
             wire.RETIRE: Route(wire.Retire, NodePeer, self._retire),
-            wire.SPARED: Route(wire.Spared, NodePeer, self.revocations.spared),
+            wire.SPARED: Route(wire.Spared, NodePeer, self.revoke_orders.spared),
             wire.STEER: Route(wire.Steer, NodePeer, self.helm.steer),
         }
 
@@ -266,7 +266,7 @@ class Broker(Actor):
     def on_tasks_expired(self, message: TasksExpired) -> None:
         """Nobody took them in time."""
         if self.is_open:
-            self.revocations.expire(message.keys)
+            self.revoke_orders.expire(message.keys)
 
     def on_leased(self, message: Leased) -> None:
         """Tasks came back from the store."""
@@ -279,8 +279,8 @@ class Broker(Actor):
         if not self.is_open:
             return
         ledger = self.ledger
-        if ledger.revoking.needs_look:
-            ledger.revoking.look(self.clock.now())
+        if ledger.cancellations.needs_look:
+            ledger.cancellations.look(self.clock.now())
         if ledger.lanes.held:
             ledger.release_held()
         if self.broadcasts is not None:

@@ -12,7 +12,7 @@ from actorq.errors import ActorqError
 from actorq.log import get_logger
 from actorq.node.recovery import NODE_ENDED, wait_through, write_down
 from actorq.node.verdicts import judge
-from actorq.slot.line import LineView
+from actorq.slot.line_view import LineView
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping

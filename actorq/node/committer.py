@@ -120,7 +120,7 @@ class Committer:
         self._last_commit_at = self._clock.monotonic()
         self._ledger.committed(sealed, receipt)
         if receipt.refused:
-            strange = [key for key in receipt.refused if not self._ledger.revoking.is_settling(key)]
+            strange = [key for key in receipt.refused if not self._ledger.cancellations.is_settling(key)]
             if strange:
                 log.warning("settlements_refused", count=len(strange))
         self._on_safe(sealed, receipt)

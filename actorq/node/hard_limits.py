@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 from actorq.log import get_logger
 from actorq.slot.bell import bell_path
-from actorq.slot.line import LineView
+from actorq.slot.line_view import LineView
 
 if TYPE_CHECKING:
     from collections.abc import Callable

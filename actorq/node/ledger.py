@@ -7,7 +7,7 @@ Invariant: an unfinished task that the hub has accepted is in exactly one of the
 slot's hands (`held`), the store alone (the lanes count them), or a sealed transaction on its way there. The `batch` says
 which of the first two the store hasn't heard of yet: such a task, if it ends before the next seal, is written once, as a
 result. What an earlier hub gave out, and whose task hasn't been sent again yet, is the `legacy`. Runs that come after one that
-didn't end its task are for `reruns`, tasks that must not start for `revoking`.
+didn't end its task are for `reruns`, tasks that must not start for `cancellations`.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from actorq.messages.states import FAILURE, NUMBERS, RETRY
 from actorq.messages.task import Delivery, Report, ResultRecord, TaskMessage
 from actorq.node import lanes
 from actorq.node.batch import Batch, Sealed, make_record
+from actorq.node.cancellations import EXPIRED, Cancellations, revoked_report
 from actorq.node.credit import next_mean_s, plan_credit
 from actorq.node.desks import OutboxDesk, SlotDesk
 from actorq.node.lanes import Lanes
 from actorq.node.legacy import Legacy
 from actorq.node.requeues import Requeues
 from actorq.node.reruns import Reruns
-from actorq.node.revoking import EXPIRED, Revoking, revoked_report
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -58,7 +58,7 @@ class Ledger:
         self.lanes = Lanes(opened.ready)
         self._batch = Batch()
         self._requeues = Requeues()
-        self.revoking = Revoking(
+        self.cancellations = Cancellations(
             self.lanes,
             self._batch,
             end=self._end,
@@ -66,13 +66,13 @@ class Ledger:
             epoch=opened.epoch,
             found=opened.revoked,
         )
-        self._revoked = self.revoking.revoked.names  # looked at for every task
-        self._reruns = Reruns(self.lanes, self._batch, self._requeues, self.revoking)
+        self._revoked = self.cancellations.revoked.names  # looked at for every task
+        self._reruns = Reruns(self.lanes, self._batch, self._requeues, self.cancellations)
         self.legacy = Legacy(
             self.lanes,
             self._batch,
             self.by_no,
-            self.revoking,
+            self.cancellations,
             end=self._end,
             fail_delivery=self.fail_delivery,
         )
@@ -104,7 +104,7 @@ class Ledger:
         taken, base, outbox_id = outbox.taken, outbox.no << NUMBER_BITS, outbox.outbox_id
         known, batch = self.lanes, self._batch
         get_lane, fresh, window_tasks = known.get_lane, batch.fresh, lanes.WINDOW_TASKS
-        is_special = bool(self.legacy) or bool(self.revoking)
+        is_special = bool(self.legacy) or bool(self.cancellations)
         before, appended = taken, 0
         for message in messages:
             number = message.number
@@ -133,16 +133,16 @@ class Ledger:
 
     def _take_revoked(self, delivery: Delivery, now: float) -> bool:
         """End a task that was cancelled before it got here; False: it wasn't."""
-        if not self.revoking.revoked.covers(delivery):
+        if not self.cancellations.revoked.covers(delivery):
             return False
         self._batch.fresh[delivery.key] = delivery
-        return self.revoking.stop(delivery, now)
+        return self.cancellations.stop(delivery, now)
 
     def refill(self, queue: str, tasks: Sequence[StoredTask], *, exhausted: bool) -> None:
         """Take ready tasks that the store has leased to the hub."""
         self.lanes.refill(queue, tasks, exhausted=exhausted)
-        if self.revoking:
-            self.revoking.came_back(tasks)
+        if self.cancellations:
+            self.cancellations.came_back(tasks)
 
     def woken(self, queues: dict[str, int], *, revived: bool = False) -> None:
         """Remember that tasks became ready in the store; `revived`: they had ended, and are unfinished again."""
@@ -264,7 +264,7 @@ class Ledger:
         if outbox is not None and outbox.finished < key & NUMBER_MASK:
             outbox.finished = key & NUMBER_MASK
         if self._revoked and outbox is not None:
-            self.revoking.ended(outbox.outbox_id, key & NUMBER_MASK)
+            self.cancellations.ended(outbox.outbox_id, key & NUMBER_MASK)
 
     def fail_delivery(self, slot: SlotDesk, key: int, cause: str, traceback: str, now: float) -> bool:
         """Count a delivery whose slot died while it ran. Return whether the task is a dead letter now."""
@@ -273,7 +273,7 @@ class Ledger:
             return False
         batch = self._batch
         delivery.deliveries += 1
-        if self.revoking and self.revoking.stop(delivery, now):
+        if self.cancellations and self.cancellations.stop(delivery, now):
             return False
         if delivery.deliveries < delivery.message.max_deliveries:
             if key not in batch.fresh:
@@ -301,8 +301,8 @@ class Ledger:
 
     def _put_back(self, deliveries: Sequence[Delivery]) -> None:
         self.lanes.put_back(deliveries)
-        if self.revoking:
-            self.revoking.came_back(deliveries)
+        if self.cancellations:
+            self.cancellations.came_back(deliveries)
 
     # -- what must be written -----------------------------------------------------------------------------------------
 

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from actorq.engine.protocol import StoredTask
     from actorq.messages.task import Report
     from actorq.node.batch import Batch
+    from actorq.node.cancellations import Cancellations
     from actorq.node.desks import OutboxDesk
     from actorq.node.lanes import Lanes
-    from actorq.node.revoking import Revoking
 
 __all__ = ["Legacy"]
 
@@ -39,19 +39,19 @@ class Legacy:
     Belongs to a ledger, whose parts these are; `end(delivery, report, now)` and `fail_delivery` are the ledger's.
     """
 
-    __slots__ = ("_batch", "_by_no", "_end", "_fail_delivery", "_lanes", "_reports", "_revoking", "_running")
+    __slots__ = ("_batch", "_by_no", "_cancellations", "_end", "_fail_delivery", "_lanes", "_reports", "_running")
 
     def __init__(
         self,
         lanes: Lanes,
         batch: Batch,
         by_no: Mapping[int, OutboxDesk],
-        revoking: Revoking,
+        cancellations: Cancellations,
         *,
         end: Callable[[Delivery, Report, float], None],
         fail_delivery: Callable[[SlotDesk, int, str, str, float], bool],
     ) -> None:
-        self._lanes, self._batch, self._by_no, self._revoking = lanes, batch, by_no, revoking
+        self._lanes, self._batch, self._by_no, self._cancellations = lanes, batch, by_no, cancellations
         self._end, self._fail_delivery = end, fail_delivery
         self._reports: dict[int, Report] = {}
         self._running: dict[int, tuple[SlotDesk, int]] = {}  # key -> who runs it, under which token
@@ -83,7 +83,7 @@ class Legacy:
     def recover_death(self, task: StoredTask, token: int, cause: str, now: float) -> None:
         """Count the delivery that a dead slot left running; the task is in the store and leased to nobody."""
         delivery = Delivery(task.key, token, task.deliveries, task.outbox_id, task.message)
-        if self._revoking and self._revoking.stop(delivery, now):
+        if self._cancellations and self._cancellations.stop(delivery, now):
             return
         if delivery.deliveries + 1 < task.message.max_deliveries:
             self._batch.change(Change(task.key, token, delivery.deliveries + 1))

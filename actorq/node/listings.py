@@ -59,7 +59,7 @@ class Listings:
 
     def ask_revoked(self, peer: ClientPeer, ask: Ask) -> None:
         """Tell which ids must not start (again), and until when that is remembered."""
-        noted = self._ledger.revoking.revoked.list()
+        noted = self._ledger.cancellations.revoked.list()
         ids = [{"id": task_id, "until": until} for task_id, until in list(noted.items())[:LISTED]]
         self._reply(peer.routing_id, Answer(ask.request, self._under(self._choose(ask), ids)))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from actorq.messages.wire import Steer
     from actorq.node.desks import OutboxDesk, SlotDesk
-    from actorq.slot.line import LineView
+    from actorq.slot.line_view import LineView
 
 __all__ = ["ClientPeer", "NodePeer", "Peer", "SlotPeer"]
 

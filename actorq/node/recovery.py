@@ -21,7 +21,7 @@ from actorq.log import get_logger
 from actorq.node.balance import RECALL_WAIT_S
 from actorq.node.messages import BeginEpoch, EngineCall
 from actorq.node.verdicts import judge
-from actorq.slot.line import LineView, Remains
+from actorq.slot.line_view import LineView, Remains
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable

@@ -16,9 +16,9 @@ from actorq.messages.task import TO_THE_BACK
 if TYPE_CHECKING:
     from actorq.messages.task import Delivery, Report
     from actorq.node.batch import Batch
+    from actorq.node.cancellations import Cancellations
     from actorq.node.lanes import Lanes
     from actorq.node.requeues import Requeues
-    from actorq.node.revoking import Revoking
 
 __all__ = ["Reruns"]
 
@@ -26,14 +26,14 @@ __all__ = ["Reruns"]
 class Reruns:
     """Belongs to a ledger, whose parts these are."""
 
-    __slots__ = ("_batch", "_lanes", "_requeues", "_revoking")
+    __slots__ = ("_batch", "_cancellations", "_lanes", "_requeues")
 
-    def __init__(self, lanes: Lanes, batch: Batch, requeues: Requeues, revoking: Revoking) -> None:
-        self._lanes, self._batch, self._requeues, self._revoking = lanes, batch, requeues, revoking
+    def __init__(self, lanes: Lanes, batch: Batch, requeues: Requeues, cancellations: Cancellations) -> None:
+        self._lanes, self._batch, self._requeues, self._cancellations = lanes, batch, requeues, cancellations
 
     def run_again(self, delivery: Delivery, report: Report, now: float) -> None:
         """Run a task once more: it is handed back (no `due_at`), or it asked for a retry."""
-        if self._revoking and self._revoking.stop(delivery, now):
+        if self._cancellations and self._cancellations.stop(delivery, now):
             return
         if report.due_at is None:
             self._give_back(delivery, report, now)

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from actorq.node.verdicts import pardon
-from actorq.slot.line import LineView
+from actorq.slot.line_view import LineView
 from actorq.slot.process import kill_group, reap_strays
 
 if TYPE_CHECKING:

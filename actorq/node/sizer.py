@@ -13,7 +13,7 @@ from actorq.actors import Actor, Refusal
 from actorq.errors import AlreadyStarted
 from actorq.log import get_logger
 from actorq.node.slot_actor import SlotActor
-from actorq.slot.line import LineView
+from actorq.slot.line_view import LineView
 from actorq.supervisor import ChildSpec, StartChild, TerminateChild, WhichChildren
 
 if TYPE_CHECKING:

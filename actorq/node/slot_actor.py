@@ -26,10 +26,11 @@ from actorq.errors import Exit
 from actorq.log import get_logger
 from actorq.messages.reasons import SHUTDOWN
 from actorq.node.messages import ForkFailed, ForkSlot, LookForStrays, ReplaceSlot, RetireSlot, SlotForked, SlotGone
+from actorq.node.run_terminations import RunTerminations
 from actorq.node.slot_watch import SlotWatch
-from actorq.node.terminations import Terminations
 from actorq.node.verdicts import pardon
-from actorq.slot.line import LineView, trace_path
+from actorq.slot.layout import trace_path
+from actorq.slot.line_view import LineView
 from actorq.slot.process import reap
 from actorq.slot.wear import NEAR
 
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from actorq.node.hard_limits import LookAtDeadline
     from actorq.node.messages import TerminateRun
     from actorq.node.roster import Roster, SlotProcess
-    from actorq.node.terminations import LookTerminated
+    from actorq.node.run_terminations import LookTerminated
     from actorq.transport.paths import Home
 
 __all__ = ["SlotActor"]
@@ -86,7 +87,7 @@ class SlotActor(Actor):
         self._watches: dict[str, SlotWatch] = {}
         self._outdated = ""  # name of the process whose code is old
         self._is_looking = False
-        self._terminations = Terminations(self, link)
+        self._terminations = RunTerminations(self, link)
         # An earlier incarnation may still be about to end: from now on the place is this one's.
         roster.watchers[place] = self.self_ref.id
         for process in roster.of_place(place):

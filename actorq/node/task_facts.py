@@ -145,5 +145,5 @@ def _describe_stranger(ledger: Ledger, task_id: str) -> dict[str, Any]:
         "is_chosen": parsed is None,
         "taken": None if outbox is None else outbox.taken,
         "number": parsed[1] & NUMBER_MASK if parsed else None,
-        "is_revoked": (parsed or task_id) in ledger.revoking.revoked.names,
+        "is_revoked": (parsed or task_id) in ledger.cancellations.revoked.names,
     }

@@ -22,7 +22,7 @@ from actorq.codec import encode_failure
 from actorq.errors import SlotLost, TaskRevoked, TimeLimitExceeded
 from actorq.messages.states import FAILURE, NUMBERS, REVOKED
 from actorq.messages.task import Report
-from actorq.slot.line import LineView, Remains
+from actorq.slot.line_view import LineView, Remains
 from actorq.slot.rows import Condemned
 
 if TYPE_CHECKING:

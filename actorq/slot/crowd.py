@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from actorq.messages.task import FLAG_ACK_EARLY, FLAG_TRACK_STARTED
 from actorq.slot.bell import bell_path, ring
-from actorq.slot.line import EXECUTED, LOOK
+from actorq.slot.layout import EXECUTED, LOOK
 from actorq.slot.outcome import hand_back
 from actorq.slot.rows import GRANTED, RECALLED
 from actorq.slot.runtime import FULL_WAIT_MS, WORN_WAIT_MS, Slot

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from actorq.messages.wire import DONE
-from actorq.slot.line import KEY
+from actorq.slot.layout import KEY
 
 if TYPE_CHECKING:
     from actorq.messages.task import Report

@@ -21,8 +21,8 @@ from actorq.log import get_logger
 from actorq.messages.task import FLAG_ACK_EARLY, FLAG_TRACK_STARTED
 from actorq.messages.wire import RETIRE, STEER, TASKS, Steer, Tasks
 from actorq.slot.bell import bell_path, ring
+from actorq.slot.layout import BEAT, DEADLINE, EXECUTED, LOOK, ONCE, RSS
 from actorq.slot.limits import KnownLimits
-from actorq.slot.line import BEAT, DEADLINE, EXECUTED, LOOK, ONCE, RSS, Line
 from actorq.slot.outcome import TaskRunner, hand_back
 from actorq.slot.reports import ReportLog
 from actorq.slot.rows import GRANTED, SKIPPED
@@ -30,6 +30,7 @@ from actorq.tasks.updates import tell_started
 
 if TYPE_CHECKING:
     from actorq.messages.task import Delivery
+    from actorq.slot.line import Line
     from actorq.slot.session import BrokerSession
     from actorq.slot.wear import Gauge
 

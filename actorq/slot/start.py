@@ -21,8 +21,9 @@ from actorq.codec import PLAIN_TASK_CODEC, TaskCodec
 from actorq.log import follow_node, get_logger
 from actorq.plugins.hooks import HookedTasks
 from actorq.pools import KINDS, SOLO
+from actorq.slot.layout import trace_path
 from actorq.slot.limits import KnownLimits
-from actorq.slot.line import Line, trace_path
+from actorq.slot.line import Line
 from actorq.slot.outcome import RunnableTask, TaskRunner
 from actorq.slot.process import die_at_end_of, die_with_parent, set_process_name, wait_for_parent
 from actorq.slot.runtime import Slot

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from actorq.slot.bell import bell_path, ring
-from actorq.slot.line import EXECUTED, RSS, WEAR
+from actorq.slot.layout import EXECUTED, RSS, WEAR
 
 if TYPE_CHECKING:
     from actorq.slot.line import Line

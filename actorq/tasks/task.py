@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from typing import Never
 
     from actorq.app import App
-    from actorq.results import AsyncResult, EagerResult
+    from actorq.eager_result import EagerResult
+    from actorq.results import AsyncResult
     from actorq.tasks.plan import SendPlan
 
 __all__ = ["CoroutineTask", "Task"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -39,8 +40,7 @@ COMMANDS = sorted(
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_of_the_pages_is_one_that_the_command_line_understands(command):
-    words = re.findall(r"'[^']*'|\S+", command)
-    arguments = [word.strip("'") for word in words[1:]]
+    arguments = shlex.split(command, comments=True)[1:]
     if "--help" in arguments:
         return
     found: click.Command = cli

@@ -79,8 +79,8 @@ def test_the_control_commands_answer_data_or_ask_a_component(guide):
     commands = list_commands([guide.ClockCommand()])
     system = System("guide")
     try:
-        question = NodeCommand("clock", {}, "node-1", load_settings(), system)
-        assert isinstance(commands["clock"](question), AskComponent)
+        question = NodeCommand("ticks", {}, "node-1", load_settings(), system)
+        assert isinstance(commands["ticks"](question), AskComponent)
         assert commands["where"](question) == "node-1"
     finally:
         system.shutdown(5)

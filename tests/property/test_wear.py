@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actorq.slot.line import EXECUTED, RSS, Line, LineView
+from actorq.slot.layout import EXECUTED, RSS
+from actorq.slot.line import Line
+from actorq.slot.line_view import LineView
 from actorq.slot.wear import LEAD_NS, NEAR, THROUGH, TOO_BIG, Gauge, Wear, plan_wear
 
 if TYPE_CHECKING:

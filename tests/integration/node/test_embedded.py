@@ -75,7 +75,7 @@ def test_a_second_node_joins_the_first(app):
     ("options", "text"),
     [
         ({"concurency": 2}, r"unknown setting 'concurency' in app.node\(\); did you mean 'concurrency'"),
-        ({"concurrency": -1}, r"expected concurrency to be a whole number from 0 to 1024, got -1"),
+        ({"concurrency": -1}, r"expected concurrency to be a whole number from 0 to 10000, got -1"),
         ({"task_routes": {"a.*": "b"}}, "expected task_routes to be a text, .*set it in App"),
         ({"task_always_eager": True}, "expected task_always_eager to be off"),
     ],

@@ -74,20 +74,21 @@ def grow(self, value):
         return len(value)
     raise self.retry(args=(value * 2,), countdown=0)
 """
+DEFAULTS = """
+from actorq import App
+
+app = App("shop")
+
+@app.task
+def add(x, y):
+    return x + y
+"""
 OPEN = {"accept_content": list(CODEC_NAMES), "message_max_bytes": LIMIT}
 
 
 @pytest.fixture
-def open_folder(tmp_path: Path) -> Path:
-    folder = tmp_path / "open"
-    folder.mkdir()
-    (folder / "tasks.py").write_text(TASKS)
-    return folder
-
-
-@pytest.fixture
-def app(open_folder: Path, home: Path) -> Iterator[App]:
-    with NodeProcess("tasks", home, open_folder, slots=1), App("shop", home=home, config=OPEN) as client:
+def app(folder: Path, home: Path) -> Iterator[App]:
+    with NodeProcess("tasks", home, folder, slots=1), App("shop", home=home, config=OPEN) as client:
         yield client
 
 
@@ -189,6 +190,7 @@ def test_a_damaged_body_and_a_bomb_fail_their_tasks_and_the_slot_goes_on(app: Ap
 
 @pytest.mark.parametrize("serializer", ["pickle", "cloudpickle"])
 def test_a_slot_runs_nothing_of_a_format_that_is_off(folder: Path, home: Path, serializer: str) -> None:
+    (folder / "tasks.py").write_text(DEFAULTS)
     with NodeProcess("tasks", home, folder, slots=1), App("shop", home=home, config=OPEN) as client:
         sent = client.send_task("tasks.add", [1, 2], serializer=serializer)
         with pytest.raises(ContentDisallowed, match=rf"\(msgpack, json\), got {serializer};.*accept_content"):
@@ -217,14 +219,14 @@ def test_an_exception_that_holds_too_much_fails_its_task_and_the_slot_goes_on(ap
     assert app.send_task("tasks.repeat", ["x", 3]).get(GET_S) == "xxx"
 
 
-def test_the_command_line_unpickles_nothing(app: App, home: Path, open_folder: Path) -> None:
+def test_the_command_line_unpickles_nothing(app: App, home: Path, folder: Path) -> None:
     pickled = app.send_task("tasks.echo", [1], serializer="pickle")
     plain = app.send_task("tasks.echo", [1])
     assert (pickled.get(GET_S), plain.get(GET_S)) == (1, 1)
     said = [
         subprocess.run(
             [sys.executable, "-m", "actorq", "result", sent.id, "-A", "tasks", "--home", str(home)],
-            cwd=open_folder, env={**os.environ, "PYTHONPATH": f"{open_folder}{os.pathsep}{ROOT}"},
+            cwd=folder, env={**os.environ, "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"},
             capture_output=True, text=True, check=False, timeout=60,
         )
         for sent in (pickled, plain)
@@ -234,10 +236,10 @@ def test_the_command_line_unpickles_nothing(app: App, home: Path, open_folder: P
 
 
 @pytest.mark.parametrize("pool", ["thread", "async"])
-def test_other_pools_decode_what_their_application_accepts(open_folder: Path, home: Path, pool: str) -> None:
+def test_other_pools_decode_what_their_application_accepts(folder: Path, home: Path, pool: str) -> None:
     options = ("-P", pool)
     with (
-        NodeProcess("tasks", home, open_folder, slots=2, options=options),
+        NodeProcess("tasks", home, folder, slots=2, options=options),
         App("shop", home=home, config=OPEN) as client,
     ):
         assert client.send_task("tasks.echo", [{1, (2, 3)}], serializer="pickle").get(GET_S) == {1, (2, 3)}

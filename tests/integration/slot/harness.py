@@ -13,7 +13,7 @@ import zmq
 from actorq.codec import encode_body
 from actorq.messages.task import Delivery, TaskMessage
 from actorq.messages.wire import DONE, HELLO, PROTOCOL, RETIRE, TASKS, WELCOME, Done, Hello, Rendezvous, Tasks, Welcome
-from actorq.slot.line import LineView
+from actorq.slot.line_view import LineView
 from actorq.slot.orders import SlotOptions
 from actorq.slot.process import kill_group, reap
 from actorq.slot.zygote_process import SlotStarted, ZygoteProcess

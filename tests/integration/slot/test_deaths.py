@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from actorq.messages import states
-from actorq.slot.line import trace_path
+from actorq.slot.layout import trace_path
 from actorq.slot.orders import AppReady
 from actorq.slot.process import kill_group, reap, reap_strays
 from actorq.slot.zygote_process import ZygoteLost

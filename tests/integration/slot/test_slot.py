@@ -14,7 +14,7 @@ from actorq.messages import states
 from actorq.messages.task import FLAG_IGNORE_RESULT, TO_THE_BACK, Delivery, TaskMessage
 from actorq.messages.wire import DONE, Done
 from actorq.slot.bell import bell_path
-from actorq.slot.line import LineView
+from actorq.slot.line_view import LineView
 from actorq.slot.reports import FLUSH_REPORTS
 from actorq.testing.wait import wait_until
 from tests.integration.slot.harness import FakeBroker, make

@@ -16,7 +16,9 @@ from actorq.messages.states import FAILURE, NUMBERS, REVOKED, SUCCESS
 from actorq.messages.task import Delivery, Report, TaskMessage
 from actorq.node.hard_limits import plan_look
 from actorq.node.verdicts import NOBODY, judge
-from actorq.slot.line import DEADLINE, ONCE, Line, LineView
+from actorq.slot.layout import DEADLINE, ONCE
+from actorq.slot.line import Line
+from actorq.slot.line_view import LineView
 from actorq.slot.rows import Condemned
 
 if TYPE_CHECKING:

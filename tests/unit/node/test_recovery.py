@@ -17,7 +17,8 @@ from actorq.messages.task import Report, TaskMessage
 from actorq.node.desks import SlotDesk
 from actorq.node.ledger import Ledger
 from actorq.node.recovery import read_lines, recover, wait_through, write_down
-from actorq.slot.line import ONCE, Line
+from actorq.slot.layout import ONCE
+from actorq.slot.line import Line
 from actorq.slot.rows import GRANTED
 
 if TYPE_CHECKING:

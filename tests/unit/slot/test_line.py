@@ -12,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actorq.messages.task import Report
-from actorq.slot.line import FENCE, RING_BYTES, Line, LineView, trace_path
+from actorq.slot.layout import FENCE, RING_BYTES, trace_path
+from actorq.slot.line import Line
+from actorq.slot.line_view import LineView
 from actorq.slot.rows import GRANTED, RECALLED, SKIPPED
 
 

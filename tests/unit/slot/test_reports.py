@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from actorq.messages.task import Report
 from actorq.messages.wire import DONE, Done
-from actorq.slot.line import KEY, ONCE, Line
+from actorq.slot.layout import KEY, ONCE
+from actorq.slot.line import Line
 from actorq.slot.reports import FLUSH_REPORTS, ReportLog, join_done
 
 

@@ -14,7 +14,9 @@ from actorq.codec import decode_failure
 from actorq.errors import SlotLost, TimeLimitExceeded
 from actorq.messages.task import Report
 from actorq.node.verdicts import judge
-from actorq.slot.line import FENCE, RING_BYTES, WORDS_BYTES, Line, LineView
+from actorq.slot.layout import FENCE, RING_BYTES, WORDS_BYTES
+from actorq.slot.line import Line
+from actorq.slot.line_view import LineView
 from actorq.slot.rows import GRANTED, RECALLED, SKIPPED, Condemned, table_bytes
 
 if TYPE_CHECKING:

@@ -115,4 +115,9 @@ class Harness:
 
     def settle(self, *ids):
         """Wait until nothing is going on and these are up."""
-        wait_until(lambda: all(self.state(id) == "up" for id in ids), what=f"{ids} to be up")
+        wait_until(lambda: all(self.is_up(id) for id in ids), what=f"{ids} to be up")
+
+    def is_up(self, id):
+        """Return whether a child is up, and not merely not known to be dead yet."""
+        info = self.which().get(id)
+        return info is not None and info.state == "up" and info.ref.is_alive()

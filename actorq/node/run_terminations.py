@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Final
 
 from actorq.log import get_logger
 from actorq.node.messages import RunSpared, TerminateRun
-from actorq.slot.line import LineView
+from actorq.slot.line_view import LineView
 from actorq.slot.rows import Condemned
 
 if TYPE_CHECKING:
     from actorq.actors import Actor, NameRef
     from actorq.node.slot_watch import SlotWatch
 
-__all__ = ["LookTerminated", "Terminations"]
+__all__ = ["LookTerminated", "RunTerminations"]
 
 log = get_logger(__name__)
 
@@ -41,7 +41,7 @@ class LookTerminated:
         self.run, self.kill_at = run, kill_at
 
 
-class Terminations:
+class RunTerminations:
     """Belongs to `actor`, in whose context everything here runs; `hub_link` carries what was spared to the hub."""
 
     def __init__(self, actor: Actor, hub_link: NameRef) -> None:

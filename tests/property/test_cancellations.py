@@ -13,9 +13,9 @@ from actorq.engine.memory import MemoryEngine
 from actorq.messages.ids import format_task_id, make_key
 from actorq.messages.states import NUMBERS, RETRY, REVOKED, SUCCESS
 from actorq.messages.task import Report, TaskMessage
+from actorq.node.cancellations import CANCELLED
 from actorq.node.desks import SlotDesk
 from actorq.node.ledger import Ledger
-from actorq.node.revoking import CANCELLED
 from actorq.testing.clock import FakeClock
 
 CLOCK = FakeClock()
@@ -53,8 +53,8 @@ class Hub:
         self.ledger.take(self.desk, messages, NOW)
 
     def draw(self) -> None:
-        if self.ledger.revoking.needs_look:
-            self.ledger.revoking.look(NOW)
+        if self.ledger.cancellations.needs_look:
+            self.ledger.cancellations.look(NOW)
         drawn = self.ledger.draw(self.slot, self.rng.randint(1, 3), NOW)
         for delivery in drawn:
             assert delivery.key not in self.cancelled
@@ -103,18 +103,18 @@ class Hub:
         self.ledger.woken(woken)
 
     def cancel(self) -> None:
-        """As `Revocations` does it: what no slot holds ends, what one holds or what isn't here is noted."""
+        """As `RevokeOrders` does it: what no slot holds ends, what one holds or what isn't here is noted."""
         numbers = {self.rng.randint(1, self.sent + 3) for _ in range(3)}
         keys = {self.key(number) for number in numbers if number <= self.desk.taken}
-        revoking = self.ledger.revoking
-        ended = revoking.end_waiting(keys, CANCELLED, NOW)
+        cancellations = self.ledger.cancellations
+        ended = cancellations.end_waiting(keys, CANCELLED, NOW)
         held = keys & self.slot.held.keys()
         stored = keys - ended - held
-        revoking.end_stored(stored, CANCELLED, NOW)
-        self.ledger.when_safe(lambda sealed, receipt: void(revoking.stored_ended(stored, sealed, receipt)))
+        cancellations.end_stored(stored, CANCELLED, NOW)
+        self.ledger.when_safe(lambda sealed, receipt: void(cancellations.stored_ended(stored, sealed, receipt)))
         strangers = {number for number in numbers if number > self.desk.taken}
         noted = {key & ((1 << 40) - 1) for key in held} | strangers
-        assert revoking.note([format_task_id(OUTBOX, number) for number in noted], NOW) == []
+        assert cancellations.note([format_task_id(OUTBOX, number) for number in noted], NOW) == []
         self.cancelled |= {self.key(number) for number in numbers}
 
     def finish(self) -> None:
@@ -145,4 +145,4 @@ def test_what_is_cancelled_before_it_starts_never_starts_and_everything_ends_onc
     never = {key for key in hub.cancelled if key in hub.ends} - set(hub.started)
     assert all(hub.states[key] == _REVOKED for key in never)
     assert hub.ledger.unfinished == 0
-    assert not hub.ledger.revoking.revoked.names.keys() & {(OUTBOX, number) for number in range(1, hub.sent + 1)}
+    assert not hub.ledger.cancellations.revoked.names.keys() & {(OUTBOX, number) for number in range(1, hub.sent + 1)}

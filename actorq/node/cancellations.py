@@ -1,4 +1,4 @@
-"""Ends tasks that somebody cancelled, in the ledger: wherever they wait, and when they come back or arrive later.
+"""Ends tasks that were cancelled or have expired, in the ledger: wherever they wait, and when they come back or arrive later.
 
 A part of the ledger, as a value like the rest of it. Invariant: what was ended here never reaches a slot:
 
@@ -17,7 +17,7 @@ from actorq.engine.protocol import EPOCH_SHIFT
 from actorq.errors import TaskRevoked
 from actorq.messages.states import NUMBERS, REVOKED
 from actorq.messages.task import Delivery, Report, ResultRecord
-from actorq.node.revoked import Revoked
+from actorq.node.revoked_ids import RevokedIds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from actorq.node.batch import Batch, Sealed
     from actorq.node.lanes import Lanes
 
-__all__ = ["CANCELLED", "EXPIRED", "Revoking", "revoked_report"]
+__all__ = ["CANCELLED", "EXPIRED", "Cancellations", "revoked_report"]
 
 CANCELLED: Final = "cancelled before it could start"
 EXPIRED: Final = "expired before it could start"
 _REVOKED: Final = NUMBERS[REVOKED]
 
 
-class Revoking:
+class Cancellations:
     """Belongs to a ledger, whose `lanes` and `batch` these are; `end(delivery, report, now)` ends a task there.
 
     `needs_look`: something came back to the windows, or from the store, that must not start: `look` before a hand-out.
@@ -49,7 +49,7 @@ class Revoking:
         epoch: int,
         found: Mapping[str, float],
     ) -> None:
-        self.revoked = Revoked(found)
+        self.revoked = RevokedIds(found)
         self.needs_look = False
         self._lanes, self._batch, self._end, self._count_end = lanes, batch, end, count_end
         self._settling: set[int] = set()

@@ -1,11 +1,11 @@
-"""Carries out what callers cancel: `revoke`, by id, many at once.
+"""Carries out orders to end tasks: `revoke`, by id, many at once, and what the store finds expired.
 
 Used from the broker's loop only. An answer is given when what it says is committed:
 
 1. ids that callers chose are looked up in the store;
 2. slots that hold one of the tasks and haven't started it are recalled by the fence (`balancer`), a few milliseconds;
 3. by then each task waits (it ends now), runs (it is noted, so that it doesn't start again), has ended, or isn't here yet (it
-   is noted, so that it ends when it arrives); `revoking` does that to the ledger;
+   is noted, so that it ends when it arrives); `cancellations` does that to the ledger;
 4. the commit is awaited; the results go to whoever waits for them like all others.
 
 Asked twice, the second finds done what the first did: a hub that goes in between costs nothing but the time.
@@ -26,10 +26,10 @@ from actorq.messages import wire
 from actorq.messages.ids import parse_task_id
 from actorq.messages.signals import check_signal
 from actorq.messages.wire import Answer
+from actorq.node.cancellations import CANCELLED, EXPIRED
 from actorq.node.messages import LookedUp, LookUp
 from actorq.node.peers import NodePeer
 from actorq.node.questions import task_id_of
-from actorq.node.revoking import CANCELLED, EXPIRED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from actorq.node.peers import ClientPeer, SlotPeer
     from actorq.node.switchboard import Switchboard
 
-__all__ = ["Fate", "Revocations", "RevokeQuestion", "read_question"]
+__all__ = ["Fate", "RevokeOrders", "RevokeQuestion", "read_question"]
 
 log = get_logger(__name__)
 
@@ -99,7 +99,7 @@ def read_question(arguments: Mapping[str, Any]) -> RevokeQuestion:
     return msgspec.structs.replace(question, signal=check_signal(question.signal))
 
 
-class Revocations:
+class RevokeOrders:
     """Cancels for the actor `owner`, to whom the store answers; `reply(routing_id, answer)` sends an answer."""
 
     def __init__(
@@ -175,8 +175,8 @@ class Revocations:
     def _apply(self, order: _Order) -> None:
         """End what waits, note what runs or isn't here: in no slot is anything of it now but what runs."""
         now, ledger = self._clock.now(), self._ledger
-        revoking, keys = ledger.revoking, set(order.keys.values())
-        ended = revoking.end_waiting(keys, CANCELLED, now)
+        cancellations, keys = ledger.cancellations, set(order.keys.values())
+        ended = cancellations.end_waiting(keys, CANCELLED, now)
         running: set[int] = set()
         for peer in self._slots.values():
             held = keys & peer.desk.held.keys()
@@ -187,9 +187,9 @@ class Revocations:
                 peer.desk.closed = peer.desk.doomed = True
                 order.doomed |= dict.fromkeys(held, peer)
         stored = frozenset(keys - ended - running)
-        revoking.end_stored(stored, CANCELLED, now)
+        cancellations.end_stored(stored, CANCELLED, now)
         strangers = [task_id for task_id in order.question.ids if task_id not in order.keys]
-        refused = set(revoking.note([*strangers, *(task_id_of(ledger, key) for key in running)], now))
+        refused = set(cancellations.note([*strangers, *(task_id_of(ledger, key) for key in running)], now))
         for task_id in order.question.ids:
             found = order.keys.get(task_id)
             if found is None:
@@ -203,7 +203,7 @@ class Revocations:
 
     def _safe(self, order: _Order, stored: frozenset[int], sealed: Sealed, receipt: Receipt) -> None:
         """Answer, once all of it is written down."""
-        ended, waiting = self._ledger.revoking.stored_ended(stored, sealed, receipt)
+        ended, waiting = self._ledger.cancellations.stored_ended(stored, sealed, receipt)
         refused = set(receipt.refused)
         for task_id, key in order.keys.items():
             if key in ended:
@@ -221,15 +221,15 @@ class Revocations:
         self._recall_then(set(keys), _holds_unstarted, lambda: self._expire(set(keys)))
 
     def _expire(self, keys: set[int]) -> None:
-        now, revoking = self._clock.now(), self._ledger.revoking
+        now, cancellations = self._clock.now(), self._ledger.cancellations
         waiting = keys - {key for peer in self._slots.values() for key in peer.desk.held}
-        stored = frozenset(waiting - revoking.end_waiting(waiting, EXPIRED, now))
-        revoking.end_stored(stored, EXPIRED, now)
+        stored = frozenset(waiting - cancellations.end_waiting(waiting, EXPIRED, now))
+        cancellations.end_stored(stored, EXPIRED, now)
         if waiting:
             log.info("tasks_expired", count=len(waiting))
 
         def note(sealed: Sealed, receipt: Receipt) -> None:
-            revoking.stored_ended(stored, sealed, receipt)
+            cancellations.stored_ended(stored, sealed, receipt)
 
         self._ledger.when_safe(note)
 
@@ -275,13 +275,13 @@ class Revocations:
             desk.closed = desk.retiring or bool(desk.after) or not self._switchboard.is_watched(peer)
 
     def _sweep_later(self) -> None:
-        if self._ledger.revoking.revoked and not self._is_sweeping:
+        if self._ledger.cancellations.revoked and not self._is_sweeping:
             self._is_sweeping = True
             self._timers.after(SWEEP_S, Invoke(self._sweep))
 
     def _sweep(self) -> None:
         self._is_sweeping = False
-        self._ledger.revoking.revoked.expire(self._clock.now())
+        self._ledger.cancellations.revoked.expire(self._clock.now())
         self._sweep_later()
 
 

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
     from actorq.messages.task import Delivery
 
-__all__ = ["KEEP_S", "MOST", "Revoked"]
+__all__ = ["KEEP_S", "MOST", "RevokedIds"]
 
 KEEP_S: Final = 86_400.0  # a task that is still on its way after a day is of another time
 MOST: Final = 100_000  # 20 MB
 
 
-class Revoked:
+class RevokedIds:
     """A set of ids that knows deliveries. `names` is always the same dictionary: to look whether it is empty costs 10 ns."""
 
     __slots__ = ("names",)
