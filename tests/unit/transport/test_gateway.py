@@ -155,7 +155,7 @@ def test_an_exit_during_an_ask_tells_its_reason(counter):
     assert caught.value.reason == Shutdown("done")
 
 
-@pytest.mark.parametrize("info", ["\ud800", 2**80, object(), b"x", ["a"]], ids=repr)
+@pytest.mark.parametrize("info", ["\ud800", 2**80, object(), b"x", ["a"]], ids=lambda each: type(each).__name__)
 def test_a_reason_that_cannot_travel_arrives_as_its_text(nodes, watcher, info):
     a, b = nodes
     actor = b.spawn(Watcher, name="actor")
