@@ -48,8 +48,9 @@ $(BENCH)/.ready: setup.cfg pyproject.toml
 demo: $(VENV)/.core  ## count the tokens of the standard library while a worker process is killed
 	$(BIN)/python -m examples.corpus $(ARGS)
 
+# Two at a time: most tests wait for processes to start. A file's tests stay together.
 test: $(VENV)/.dev  ## run the tests
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: $(VENV)/.docs  ## format, lint, types, floors, docs, dead links
 	$(BIN)/ruff format --check .
