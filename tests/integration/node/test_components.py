@@ -39,6 +39,16 @@ def crash(node: Node, name: str) -> None:
     wait_until(lambda: (now := node.system.whereis(name)) is not None and now.id != before.id, 20, f"{name} to be back")
 
 
+_strangers: set[int] = set()
+
+
+@pytest.fixture(autouse=True)
+def strangers() -> None:
+    """Remember which children are there already: what killed nodes of other tests left becomes this process's."""
+    _strangers.clear()
+    _strangers.update(child.pid for child in psutil.Process().children(recursive=True))
+
+
 def count_resources() -> Counter[str]:
     """Count this process's threads, descriptors by what they lead to, and children by name."""
     me = psutil.Process()
@@ -47,8 +57,9 @@ def count_resources() -> Counter[str]:
         with contextlib.suppress(OSError):
             counts[re.sub(r"\d+|/.*/|.*-(?=.*line)|[0-9a-f]{2,}", "", os.readlink(f"/proc/self/fd/{fd}"))] += 1
     for child in me.children(recursive=True):
-        with contextlib.suppress(psutil.NoSuchProcess):
-            counts[child.name()[:9]] += 1
+        if child.pid not in _strangers:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                counts[child.name()[:9]] += 1
     return counts
 
 
