@@ -30,7 +30,8 @@ LONG = os.environ.get("ACTORQ_CHAOS") == "long"
 SEED = int(os.environ.get("ACTORQ_CHAOS_SEED", "1"))
 CRASHES = 1_000 if LONG else 90
 WHOLE_S: Final = 15.0  # a bound for the machine at its busiest; what is measured is printed
-LOOKS, LOOK_EVERY_S = 20, 0.05
+LOOKS: Final = 20
+LOOK_EVERY_S: Final = 0.05
 HOWS: Final = ("message", "signal", "timer")
 CALLER_EVERY: Final = 20  # crashes between two callers that are killed
 MEMORY_BYTES: Final = 48 << 20  # allowed growth; what a node keeps of finished tasks doesn't grow with crashes
@@ -186,7 +187,7 @@ def kill_a_caller(campaign: Campaign, number: int) -> None:
 
 def find_most_resources(fire: Fire) -> dict[str, Any]:
     """Return what is there when everybody is connected: some come back only now after the last crash."""
-    most = fire.order("resources")
+    most: dict[str, Any] = fire.order("resources")
     for _ in range(LOOKS):
         time.sleep(LOOK_EVERY_S)
         now = fire.order("resources")
