@@ -66,10 +66,8 @@ def add(x, y):
 
 
 @pytest.fixture
-def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[NodeProcess]:
-    (tmp_path / "tasks.py").write_text(TASKS)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    with NodeProcess("tasks", tmp_path / "home", tmp_path, slots=1) as running:
+def node(folder: Path, home: Path) -> Iterator[NodeProcess]:
+    with NodeProcess("tasks", home, folder, slots=1) as running:
         yield running
 
 
